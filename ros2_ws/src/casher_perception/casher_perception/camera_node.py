@@ -1,0 +1,172 @@
+"""One camera: reads its source and publishes its cropped, voxelised cloud; images only while somebody listens."""
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from casher_perception.clouds import camera_cloud, warm_up
+from casher_perception.conversions import (
+    camera_info_message,
+    cloud_message,
+    diagnostic_status,
+    diagnostics_message,
+    image_message,
+)
+from casher_perception.freshness import Silence
+from casher_perception.parameters import declare
+from casher_perception.rig import RigError, load_rig, optical_frame
+from casher_perception.sources import open_source
+
+READ_TIMEOUT_S = 0.5
+DIAGNOSTICS_HZ = 2.0
+
+
+class CameraPublisher:
+    """The topics of one camera, filled from its frames. Used by CameraNode and, in its own process, by the simulator.
+
+    intrinsics: of the aligned images; T_base_camera (4, 4): pose of the optical frame; crop_low, crop_high (3,) [m]: a
+    box in the BASE frame; voxel_m [m]. The points are published in the optical frame.
+    """
+
+    def __init__(self, node, name, intrinsics, T_base_camera, crop_low, crop_high, voxel_m):
+        self.frame_id = optical_frame(name)
+        self._intrinsics, self._T_base_camera = intrinsics, T_base_camera
+        self._crop = tuple(crop_low), tuple(crop_high), voxel_m
+
+        def publisher(message_type, topic):
+            return node.create_publisher(message_type, f"/{name}/{topic}", qos_profile_sensor_data)
+
+        self._points = publisher(PointCloud2, "points")
+        self._colour = publisher(Image, "color/image_raw")
+        self._info = publisher(CameraInfo, "color/camera_info")
+        self._depth = publisher(Image, "aligned_depth_to_color/image_raw")
+
+    def publish(self, frame):
+        """Publish a Frame -> how many points its cloud has."""
+        points, colours = camera_cloud(frame.depth, frame.colour, self._intrinsics, self._T_base_camera, *self._crop)
+        about = self.frame_id, frame.stamp_ns
+        self._points.publish(cloud_message(points, colours, *about))
+        if self._colour.get_subscription_count():
+            self._colour.publish(image_message(frame.colour, "rgb8", *about))
+        if self._info.get_subscription_count():
+            self._info.publish(camera_info_message(self._intrinsics, *about))
+        if self._depth.get_subscription_count():
+            self._depth.publish(image_message(frame.depth, "16UC1", *about))
+        return len(points)
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """Parameters of the camera node."""
+
+    camera: str
+    """Name of the camera in the rig file."""
+    source: str
+    """Where its frames come from: a name of casher_perception.sources."""
+    rig: str
+    """Path of the kitchen's rig file."""
+    crop_low: tuple
+    """(x, y, z) [m], base frame: points outside the crop are not sent."""
+    crop_high: tuple
+    """(x, y, z) [m], base frame."""
+    voxel_m: float = 0.005
+    """Edge of the voxels [m]."""
+    silence_s: float = 1.0
+    """Without a frame for longer than this [s] the diagnostics say so."""
+
+
+class CameraNode(Node):
+    """One camera of the rig. A thread waits for its frames; what that raises is kept in `failure` and ends the node."""
+
+    def __init__(self, **kwargs):
+        super().__init__("camera", **kwargs)
+        self.failure = None
+        self._config = config = declare(self, CameraConfig)
+        rig = load_rig(config.rig)
+        if config.camera not in rig.cameras:
+            raise RigError(f"no camera {config.camera!r} in {config.rig}: known are {', '.join(rig.cameras)}")
+        mount = rig.cameras[config.camera]
+        warm_up()
+        self._source = open_source(config.source, mount)
+        self._publisher = CameraPublisher(
+            self,
+            config.camera,
+            self._source.intrinsics,
+            mount.T_base_camera,
+            config.crop_low,
+            config.crop_high,
+            config.voxel_m,
+        )
+        self._silence = Silence([config.camera], config.silence_s)
+        self._frames = self._last_points = 0
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(1.0 / DIAGNOSTICS_HZ, self._publish_diagnostics)
+        self._stop = threading.Event()
+        self._reader = threading.Thread(target=self._read, name=f"{config.camera} reader", daemon=True)
+        self._reader.start()
+
+    def destroy_node(self):
+        """Stop reading and let go of the camera."""
+        self._stop.set()
+        self._reader.join(4 * READ_TIMEOUT_S)
+        self._source.close()
+        super().destroy_node()
+
+    def _read(self):
+        try:
+            while not self._stop.is_set() and self.context.ok():
+                frame = self._source.read(READ_TIMEOUT_S)
+                if frame is not None:
+                    self._last_points = self._publisher.publish(frame)
+                    self._frames += 1
+                    self._silence.heard(self._config.camera, time.monotonic())
+        except Exception as error:  # of a camera's driver or of a publisher: either ends this node, and says why
+            if self._stop.is_set() or not self.context.ok():
+                return
+            self.failure = error
+            self.get_logger().fatal(f"{self._config.camera}: {error}")
+            self.context.try_shutdown()
+
+    def _publish_diagnostics(self):
+        camera, now_s = self._config.camera, time.monotonic()
+        status = diagnostic_status(
+            f"camera: {camera}",
+            not self._silence.silent(now_s),
+            self._silence.message(camera, now_s, "frame"),
+            self._source.serial,
+            {"frames": self._frames, "points": self._last_points, "source": self._config.source},
+        )
+        self._diagnostics.publish(diagnostics_message([status], self.get_clock().now().nanoseconds))
+
+
+def main():
+    rclpy.init()
+    node = None
+    try:
+        node = CameraNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except ValueError as error:  # a parameter or the rig file: the message says what to do
+        rclpy.logging.get_logger("camera").fatal(str(error))
+        sys.exit(1)
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    if node.failure is not None:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
