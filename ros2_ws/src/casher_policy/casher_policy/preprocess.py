@@ -1,0 +1,89 @@
+"""From a raw cloud to what a network sees: crop, voxels, a fixed number of points.
+
+The data loader and the policy node call the same function.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from casher_perception.clouds import sample_farthest, sample_random, voxel_downsample
+
+SAMPLINGS = ("farthest", "random")
+
+
+class EmptyCloudError(ValueError):
+    """No point of the cloud lies in the crop."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a cloud is prepared; a checkpoint carries it."""
+
+    crop_low: tuple
+    """(x, y, z) [m], base frame."""
+    crop_high: tuple
+    """(x, y, z) [m], base frame."""
+    voxel_m: float = 0.005
+    """Edge of the voxels [m]; each becomes the mean of its points."""
+    points: int = 4096
+    """How many points come out."""
+    sampling: str = "farthest"
+    """farthest (even over the surfaces) or random (denser where more voxels are)."""
+
+    def __post_init__(self):
+        for name in ("crop_low", "crop_high"):
+            corner = tuple(float(v) for v in getattr(self, name))
+            if len(corner) != 3 or not np.isfinite(corner).all():
+                raise ValueError(f"{name} must be (x, y, z) in metres, got {corner}")
+            object.__setattr__(self, name, corner)
+        if not all(low < high for low, high in zip(self.crop_low, self.crop_high, strict=True)):
+            raise ValueError(f"crop_low must be below crop_high, got {self.crop_low} and {self.crop_high}")
+        if not self.voxel_m > 0 or self.points < 1:
+            raise ValueError(f"voxel_m and points must be positive, got {self.voxel_m} and {self.points}")
+        if self.sampling not in SAMPLINGS:
+            raise ValueError(f"unknown sampling {self.sampling!r}: known are {', '.join(SAMPLINGS)}")
+
+    def to_dict(self):
+        """For JSON and checkpoints."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of to_dict; ValueError for missing or unknown entries: no default hides in an old checkpoint."""
+        names = [item.name for item in dataclasses.fields(cls)]
+        if set(values) != set(names):
+            raise ValueError(f"a preprocessing has exactly {', '.join(names)}; got {', '.join(values) or 'nothing'}")
+        return cls(**values)
+
+
+def preprocess(points, colours, preprocessing, seed):
+    """Points [m] (N, 3) float32, base frame, and colours (N, 3) uint8 -> the same of preprocessing.points points.
+
+    The same bits for the same arrays and seed. When there are fewer voxels each comes once, then repetitions drawn by
+    the seed. Raises EmptyCloudError when no point lies in the crop.
+    """
+    crop = preprocessing.crop_low, preprocessing.crop_high
+    means, mean_colours = voxel_downsample(points, colours, preprocessing.voxel_m, *crop)
+    n, m = preprocessing.points, len(means)
+    if m == 0:
+        raise EmptyCloudError(_why_empty(points, crop))
+    if m <= n:
+        chosen = np.concatenate([np.arange(m), np.random.default_rng(seed).integers(m, size=n - m)])
+    elif preprocessing.sampling == "farthest":
+        chosen = sample_farthest(means, n, seed)
+    else:
+        chosen = sample_random(means, n, np.random.default_rng(seed))
+    return means[chosen], mean_colours[chosen]
+
+
+def _why_empty(points, crop):
+    box = f"no point in the crop {crop[0]} .. {crop[1]} m (base frame)"
+    if len(points) == 0:
+        return f"{box}: the cloud is empty; do the cameras see the workspace?"
+    finite = points[np.isfinite(points).all(axis=1)]
+    if len(finite) == 0:
+        return f"{box}: none of the {len(points)} points is finite"
+    low, high = (np.round(bound, 3).tolist() for bound in (finite.min(axis=0), finite.max(axis=0)))
+    return f"{box}: the {len(points)} points span {low} .. {high}; is the rig's calibration that of this kitchen?"
