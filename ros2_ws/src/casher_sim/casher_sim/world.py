@@ -1,0 +1,302 @@
+"""One simulated kitchen with one arm and one object: reset, move, look. No threads, no clock; deterministic by seed."""
+
+import copy
+
+import mujoco
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from casher_franka.arm import HOME_JOINTS, ArmFault
+from casher_perception.geometry import pose_matrix
+from casher_policy.action import OPEN_WIDTH_M
+from casher_policy.expert import DoorView, Privileged
+from casher_policy.expert_shelf import INSIDE_M
+from casher_policy.observation import FINGER_MAX_M
+from casher_policy.task import TaskState
+from casher_sim.expert_lean import door_lean, shelf_lean
+from casher_sim.kinematics import Kinematics
+from casher_sim.objects import NO_OBJECT, OBJECTS, kind_of, object_named
+from casher_sim.place import check_task
+from casher_sim.robot import GRASP_CONTROL, OPEN_CONTROL, TIMESTEP_S
+from casher_sim.scene import scene_of
+
+CHUNK_STEPS = 4
+"""Physics steps between two moments at which a motion can be stopped and looked at: 20 ms."""
+RAMP_STEPS = 30
+"""Physics steps of the commanded motion of one action: 150 ms, in which 30 mm take less than 1 g of acceleration."""
+JOINT_SPEED_RAD_S = 4.0
+"""A motion that would exceed this takes longer than RAMP_STEPS."""
+SETTLE_STEPS = 300
+"""An arm that still moves this many physics steps after its command has ended is not going to settle."""
+OBJECT_SETTLE_STEPS = 100
+"""How long a motion waits for the object, which may roll on for ever."""
+_ARM_REST_RAD_S, _FINGER_REST_M_S, _OBJECT_REST_M_S = 0.004, 0.005, 0.02
+_ARM_CREEP_RAD_S = 0.05
+"""An arm that presses against something may never be quite at rest; slower than this it counts as still in the end."""
+_GRASPED_M = 0.001
+"""Fingers that closed to less than this hold nothing."""
+_CLEARANCE_M = 0.02
+_ITERATIONS = 150
+"""Of the inverse kinematics, before a pose counts as out of reach."""
+# The position servos' damping over their stiffness [s]: how far a moving target must lead to be followed without lag.
+_LEAD_S = 0.05
+
+
+class World:
+    """The caller takes care that only one thread is in here at a time. Frame: base = world."""
+
+    def __init__(self, kitchen, task):
+        """kitchen: place.Place; task: casher_policy.task.Task. Call `reset` before anything else. PlaceError."""
+        check_task(kitchen, task.name)
+        self.kitchen, self.task, self.timestep_s = kitchen, task, TIMESTEP_S
+        kinds = kitchen.kinds(task.name)
+        self.objects = tuple(name for name in OBJECTS if kind_of(name) in kinds) or (NO_OBJECT,)
+        """Names of all objects that the task may use here; (NO_OBJECT,) for a task without one."""
+        self.sides = tuple(kitchen.sides(task.name))
+        self.object_name = self.side = ""
+        self.width_command = OPEN_WIDTH_M
+        self.resets = 0
+        """How many scenes there have been; whatever is drawn from the scene is new when this changes."""
+
+    def reset(self, object_name, side, seed):
+        """Arm at home, hand open, door closed, a new scene.
+
+        object_name: of `objects`; side: of `sides` or '' (drawn from the seed). ValueError lists the known ones.
+        """
+        if object_name not in self.objects:
+            raise ValueError(
+                f"unknown object {object_name!r} for {self.task.name} in {self.kitchen.name!r}: known are "
+                f"{', '.join(self.objects)}"
+            )
+        if side not in ("", *self.sides):
+            raise ValueError(f"unknown side {side!r}: known are {', '.join(self.sides)} or empty")
+        rng = np.random.default_rng(seed)
+        drawn = self.sides[rng.integers(len(self.sides))]
+        self.object_name, self.side = object_name, side or drawn
+        self.object_model = None if object_name == NO_OBJECT else object_named(object_name)
+        self.scene = scene_of(self.kitchen, self.object_model)
+        self.model = copy.copy(self.scene.model)
+        self.kinematics = Kinematics(self.model)
+        self.data = mujoco.MjData(self.model)
+
+        self.shift = self.kitchen.background_scale * rng.uniform(*np.asarray(self.task.randomisation.background_m))
+        self.model.body_pos[self.scene.kitchen_body] = self.shift
+        qpos, ctrl = self.data.qpos, self.data.ctrl
+        qpos[self.scene.arm_qpos] = ctrl[self.scene.arm_ctrl] = HOME_JOINTS
+        qpos[self.scene.finger_qpos] = FINGER_MAX_M
+        if self.object_model is not None:
+            qpos[self.scene.object_qpos] = self._start(rng)
+        self._set_width(OPEN_WIDTH_M)
+        self.resets += 1
+        mujoco.mj_forward(self.model, self.data)
+        for _ in self._settle():
+            pass
+        self.grasp = self._grasp()
+        self._lean = self._lean_rad()
+
+    def _start(self, rng):
+        """Position and quaternion wxyz of the object (7,)."""
+        start, ranges = self.kitchen.start(self.side), self.task.randomisation
+        offset = rng.uniform(*np.asarray(ranges.object_m))
+        offset[:2] = np.clip(offset[:2], -np.asarray(start.half_size), start.half_size)
+        c, s = np.cos(start.yaw), np.sin(start.yaw)
+        offset[:2] = c * offset[0] - s * offset[1], s * offset[0] + c * offset[1]
+        yaw = start.yaw + rng.uniform(*ranges.yaw_rad)
+        return [*(start.position + self.shift + offset), np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+
+    def _grasp(self):
+        """Of equal grasps the one nearest the robot's middle, where the arm reaches furthest."""
+        if self.object_model is None:
+            return None
+        T = self.T_base_object
+        return min(self.object_model.grasps, key=lambda g: abs((T[:3, :3] @ g.point + T[:3, 3])[1]))
+
+    def _lean_rad(self):
+        if self.task.name == "open_cabinet":
+            door = self.door()
+            return door_lean(self.kinematics, door.p_base_handle, door.p_base_hinge, door.hinge_axis, door.outward)
+        if self.task.name != "put_in_cabinet":
+            return 0.0
+        T, site = self.T_base_object, self.kitchen.site(self.task.name)
+        p_grasp = T[:3, :3] @ self.grasp.point + T[:3, 3]
+        front_x = self.p_base_site[0] - site.half_size[0]
+        p_put = p_grasp - T[:3, 3] + [front_x + INSIDE_M, self.p_base_site[1], self.p_base_site[2] + _CLEARANCE_M]
+        return shelf_lean(self.kinematics, p_grasp, p_put, front_x)
+
+    def motion(self, target):
+        """Go to an action.Target and come to rest: a generator that yields every CHUNK_STEPS of physics.
+
+        Raises ArmFault at the first `next`, "unreachable" with nothing moved, or "not_settled" at the end.
+        """
+        T = np.asarray(target.T_base_tcp)
+        q, converged = self.kinematics.inverse(T[None], self.joints, HOME_JOINTS, iterations=_ITERATIONS)
+        if not converged[0]:
+            raise ArmFault("unreachable", f"no joint configuration puts the tcp at {np.round(T[:3, 3], 3).tolist()} m")
+        self._set_width(float(target.width))
+        yield from self._ramp(q[0])
+
+    def move_to(self, target):
+        """The whole `motion` at once."""
+        for _ in self.motion(target):
+            pass
+
+    def home_motion(self):
+        """Open the hand and go to the start pose through joint space; a generator like `motion`."""
+        self._set_width(OPEN_WIDTH_M)
+        yield from self._ramp(np.array(HOME_JOINTS))
+
+    def hold(self):
+        """Stand still where the arm is: the command becomes the measured joints."""
+        self.data.ctrl[self.scene.arm_ctrl] = self.joints
+        self.data.qvel[self.scene.arm_qpos] = 0.0
+
+    @property
+    def T_base_tcp(self):
+        """(4, 4)"""
+        T = np.eye(4)
+        T[:3, :3] = self.data.site_xmat[self.scene.tcp_site].reshape(3, 3)
+        T[:3, 3] = self.data.site_xpos[self.scene.tcp_site]
+        return T
+
+    @property
+    def T_base_object(self):
+        """(4, 4); all NaN without an object."""
+        if self.object_model is None:
+            return np.full((4, 4), np.nan)
+        p, (w, x, y, z) = np.split(self.data.qpos[self.scene.object_qpos], [3])
+        return pose_matrix(p, [x, y, z, w])
+
+    @property
+    def object_speed(self):
+        """[m/s]; 0 without an object."""
+        if self.object_model is None:
+            return 0.0
+        return float(np.linalg.norm(self.data.qvel[self.scene.object_qvel][:3]))
+
+    @property
+    def door_angle(self):
+        """[rad], 0 without a door."""
+        return 0.0 if self.scene.door_qpos is None else float(self.data.qpos[self.scene.door_qpos])
+
+    @property
+    def joints(self):
+        """(7,) [rad]"""
+        return self.data.qpos[self.scene.arm_qpos]
+
+    @property
+    def joint_velocities(self):
+        """(7,) [rad/s]"""
+        return self.data.qvel[self.scene.arm_qpos]
+
+    @property
+    def fingers(self):
+        """(2,) [m], each from closed."""
+        return np.clip(self.data.qpos[self.scene.finger_qpos], 0.0, FINGER_MAX_M)
+
+    @property
+    def grasped(self):
+        """Whether the fingers were told to close and stopped on something."""
+        return bool(self.width_command <= 0.0 and self.fingers.sum() > _GRASPED_M)
+
+    @property
+    def p_base_site(self):
+        """(3,) [m]: centre of the basin's floor or of the shelf; NaN for a task without a site."""
+        site = self.kitchen.site(self.task.name)
+        return np.full(3, np.nan) if site is None else np.asarray(site.position) + self.shift
+
+    def task_state(self):
+        """What the task's predicates read, as a batch of one."""
+        T, site = self.T_base_object, self.kitchen.site(self.task.name)
+        return TaskState(
+            p_base_object=T[None, :3, 3],
+            object_up=T[None, :3, 2],
+            object_speed=np.array([self.object_speed]),
+            fingers=self.fingers[None] / FINGER_MAX_M,
+            p_base_site=self.p_base_site[None],
+            site_half_size=np.zeros((1, 2)) if site is None else np.array([site.half_size]),
+            site_rim_z=np.array([np.nan if site is None else site.rim_z + self.shift[2]]),
+            door_angle=np.array([self.door_angle]),
+        )
+
+    def success(self):
+        """Whether the task's predicate holds now."""
+        return bool(self.task.success(self.task_state())[0])
+
+    def privileged(self):
+        """What the scripted expert reads."""
+        model, grasp = self.object_model, self.grasp
+        return Privileged(
+            T_base_object=self.T_base_object,
+            object_height=model.height if model else 0.0,
+            grasp_width=grasp.width if grasp else 0.0,
+            p_object_grasp=np.array(grasp.point if grasp else np.zeros(3)),
+            grasp_yaw=grasp.yaw if grasp else 0.0,
+            grasp_yaw_freedom=grasp.yaw_freedom if grasp else 0.0,
+            p_base_site=self.p_base_site,
+            clearance_z=self._clearance_z(),
+            task=self.task.name,
+            object_radius=model.radius if model else 0.0,
+            site_half_size=self.task_state().site_half_size[0],
+            lean_rad=self._lean,
+            door=self.door(),
+        )
+
+    def door(self):
+        """expert.DoorView of now, or None without a door."""
+        if self.scene.door_qpos is None:
+            return None
+        handle, joint, angle = self.kitchen.handle, self.kitchen.door, self.door_angle
+        turn = Rotation.from_rotvec(angle * np.asarray(joint.axis))
+        return DoorView(
+            angle=angle,
+            p_base_handle=self.data.site_xpos[self.scene.handle_site].copy(),
+            handle_axis=turn.apply(handle.axis),
+            outward=turn.apply(handle.outward),
+            length=handle.length,
+            thickness=handle.thickness,
+            p_base_hinge=np.asarray(joint.origin) + self.shift,
+            hinge_axis=np.array(joint.axis),
+        )
+
+    def _clearance_z(self):
+        site = self.kitchen.site(self.task.name)
+        if site is None:
+            return float("nan")
+        above = site.position[2] if self.task.name == "put_in_cabinet" else site.rim_z
+        return above + _CLEARANCE_M + self.shift[2]
+
+    @property
+    def moment(self):
+        """Equal for two looks at a world in which nothing has moved in between."""
+        return self.resets, self.data.time
+
+    def _set_width(self, width):
+        self.width_command = width
+        control = GRASP_CONTROL if width <= 0.0 else OPEN_CONTROL if width >= OPEN_WIDTH_M else width
+        self.data.ctrl[self.scene.gripper_ctrl] = control
+
+    def _ramp(self, q_goal):
+        q_start, dt = self.data.ctrl[self.scene.arm_ctrl].copy(), self.timestep_s
+        # A minimum-jerk profile peaks at 1.875 times its mean speed.
+        steps = max(RAMP_STEPS, int(np.ceil(1.875 * np.abs(q_goal - q_start).max() / (JOINT_SPEED_RAD_S * dt))))
+        for i in range(1, steps + 1):
+            s = i / steps
+            along, speed = s**3 * (10 - 15 * s + 6 * s * s), 30 * s * s * (1 - s) ** 2 / (steps * dt)
+            self.data.ctrl[self.scene.arm_ctrl] = q_start + (q_goal - q_start) * (along + _LEAD_S * speed)
+            mujoco.mj_step(self.model, self.data)
+            if i % CHUNK_STEPS == 0:
+                yield
+        yield from self._settle()
+
+    def _settle(self):
+        for i in range(0, SETTLE_STEPS, CHUNK_STEPS):
+            mujoco.mj_step(self.model, self.data, CHUNK_STEPS)
+            arm = np.abs(self.joint_velocities).max() < _ARM_REST_RAD_S
+            fingers = np.abs(self.data.qvel[self.scene.finger_qpos]).max() < _FINGER_REST_M_S
+            if arm and fingers and (self.object_speed < _OBJECT_REST_M_S or i >= OBJECT_SETTLE_STEPS):
+                mujoco.mj_forward(self.model, self.data)  # poses of this very state, not of the step before it
+                return
+            yield
+        mujoco.mj_forward(self.model, self.data)
+        if np.abs(self.joint_velocities).max() > _ARM_CREEP_RAD_S:
+            raise ArmFault("not_settled", f"still moving {SETTLE_STEPS * self.timestep_s:.1f} s after the motion")
