@@ -1,0 +1,238 @@
+"""The arguments of an evaluation, shared by `casher eval` and `ros2 launch casher_bringup eval.launch.py`.
+
+Everything that can be checked is checked here, before a node is started.
+"""
+
+import dataclasses
+import itertools
+import os
+import re
+import shutil
+import typing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+
+from casher_perception.rig import RigError, find_rig, load_rig
+from casher_perception.sources import SOURCES
+from casher_policy.episode import SIDES
+from casher_policy.policies import PolicyError, check_policy
+from casher_policy.task import task_named
+
+ROBOTS = ("sim", "fr3", "panda")
+CAMERA_SOURCE = "realsense"
+"""What the cameras of a real robot are read with."""
+MAX_SEED = 2**63 - 1
+"""Of ROS parameters."""
+MIN_FREE_BYTES = 500_000_000
+"""An episode's bag is about 10 MB; below this a run is more likely to fill the disk than to finish."""
+
+
+class ArgumentError(ValueError):
+    """An argument that cannot work: what it is, what was got, what to do."""
+
+
+@dataclass(frozen=True)
+class EvalArgs:
+    """Evaluate a policy: run episodes, record each as a bag, report."""
+
+    robot: str = "sim"
+    """sim: the simulator; fr3 or panda: the arm at `host`."""
+    kitchen: str = "demo"
+    """Name of a kitchen's rig file, or a path to one."""
+    twin: str = ""
+    """Folder of a digital twin to work in, with the cameras of `kitchen`'s rig file; simulator only."""
+    task: str = "put_in_sink"
+    """put_in_sink, put_in_cabinet or open_cabinet."""
+    policy: str = "expert"
+    """expert (scripted, simulator only), random, or the path of a checkpoint."""
+    episodes: int = 10
+    """How many episodes to run."""
+    objects: str = ""
+    """Objects to take in turn, separated by commas; by default mug,bowl,box as far as task and kitchen use them."""
+    sides: str = ""
+    """Sides of the goal to start the object on, in turn, seen from the robot; by default all of task and kitchen."""
+    seed: int = 0
+    """Of the first episode; each further one adds 1."""
+    out: str = ""
+    """Folder for the bags and the report; by default runs/<date and time>."""
+    host: str = ""
+    """Address of the robot; not used in simulation."""
+    judge: str = ""
+    """predicate (the simulator's task predicate) or operator (`casher judge`); by default what the robot allows."""
+    speed: float = 0.0
+    """Of the simulation, 1 is real time; 0 as fast as it goes."""
+    viewer: bool = False
+    """Show the simulation in the browser."""
+
+
+@dataclass(frozen=True)
+class EvalPlan:
+    """Checked arguments with everything looked up."""
+
+    args: EvalArgs
+    rig_path: Path
+    out: Path
+    objects: tuple
+    sides: tuple
+    judge: str
+
+
+def kitchen_folders():
+    """Where rig files are looked for: the operator's own, then the shipped ones."""
+    own = os.environ.get("CASHER_KITCHENS")
+    shipped = Path(get_package_share_directory("casher_bringup")) / "config" / "kitchens"
+    return [*([Path(own)] if own else []), Path("kitchens"), shipped]
+
+
+def from_strings(values):
+    """EvalArgs from name -> text, as launch files and `name:=value` give them. Raises ArgumentError."""
+    types = typing.get_type_hints(EvalArgs)
+    parsed = {}
+    for name, text in values.items():
+        if name not in types:
+            raise ArgumentError(f"unknown argument '{name}': known are {', '.join(types)}")
+        parsed[name] = _parse(name, text, types[name])
+    return EvalArgs(**parsed)
+
+
+def _parse(name, text, kind):
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ArgumentError(f"{name} must be true or false, got '{text}'")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise ArgumentError(f"{name} must be {'a whole number' if kind is int else 'a number'}, got '{text}'") from None
+
+
+def plan(args, now=None):
+    """EvalArgs -> EvalPlan; makes the output folder. Raises ArgumentError before anything has been started."""
+    if args.robot not in ROBOTS:
+        raise ArgumentError(f"unknown robot '{args.robot}': known are {', '.join(ROBOTS)}")
+    if args.episodes < 1:
+        raise ArgumentError(f"episodes must be at least 1, got {args.episodes}")
+    if args.seed < 0 or args.speed < 0:
+        raise ArgumentError(f"seed and speed must not be negative, got seed {args.seed} and speed {args.speed}")
+    if args.seed + args.episodes > MAX_SEED:
+        most = MAX_SEED - args.episodes
+        raise ArgumentError(f"seed must be at most {most} for {args.episodes} episodes, got {args.seed}")
+    if args.robot != "sim" and not args.host:
+        raise ArgumentError(f"robot '{args.robot}' needs host:=ADDRESS, the robot's address on the network")
+    judge = args.judge or ("predicate" if args.robot == "sim" else "operator")
+    if judge not in ("predicate", "operator"):
+        raise ArgumentError(f"judge must be predicate or operator, got '{judge}'")
+    if judge == "predicate" and args.robot != "sim":
+        raise ArgumentError(f"only the simulator knows where the object is: judge:=operator with robot '{args.robot}'")
+    try:
+        task_named(args.task)
+        check_policy(args.policy, args.task, args.robot)
+        rig_path = find_rig(args.kitchen, kitchen_folders())
+        rig = load_rig(rig_path)
+    except (RigError, PolicyError, ValueError) as error:
+        raise ArgumentError(str(error)) from error
+    objects, sides, known_objects, known_sides = ("mug", "bowl", "box"), SIDES, None, (*SIDES, "front")
+    if args.robot == "sim":
+        objects, sides, known_objects, known_sides = _simulated(args, rig)
+    elif args.twin:
+        raise ArgumentError(
+            f"a twin is for the simulator, robot '{args.robot}' stands in a real kitchen: leave out twin:="
+        )
+    elif CAMERA_SOURCE not in SOURCES:
+        raise ArgumentError(
+            f"this version has no source for {CAMERA_SOURCE} cameras (it has {', '.join(SOURCES)}), so robot "
+            f"'{args.robot}' would be blind: use robot:=sim"
+        )
+    elif rig.calibration.status != "passed":
+        raise ArgumentError(
+            f"the cameras of kitchen '{rig.kitchen}' are not calibrated (status '{rig.calibration.status}' "
+            f"in {rig_path}): a real arm moves only on a calibration that passed"
+        )
+    if args.objects:
+        objects = _listed("objects", args.objects, known_objects)
+    odd = [name for name in objects if not re.fullmatch(r"\w[\w .-]*", name)]
+    if odd:  # they name the bags' folders
+        raise ArgumentError(f"objects: letters, digits, spaces and . - _ make a name, got {', '.join(map(repr, odd))}")
+    if args.sides:
+        sides = _listed("sides", args.sides, known_sides)
+    # Last, so that an argument that is refused leaves no folder behind.
+    out = _output_folder(args.out, now or datetime.now())
+    return EvalPlan(args, rig_path, out, objects, sides, judge)
+
+
+def _simulated(args, rig):
+    """-> the objects and sides to take by default, then all that are known."""
+    from casher_sim.objects import KINDS, NO_OBJECT, OBJECTS, kind_of
+    from casher_sim.place import check_task
+    from casher_sim.places import place_of
+
+    try:
+        place = place_of(rig.kitchen, args.twin)
+        check_task(place, args.task)
+    except ValueError as error:
+        raise ArgumentError(str(error) if args.twin else f"{args.kitchen}: {error}") from error
+    kinds, sides = place.kinds(args.task), tuple(place.sides(args.task))
+    first = tuple(kind for kind in KINDS if kind in kinds)
+    known = tuple(name for name in OBJECTS if kind_of(name) in kinds)
+    return first or (NO_OBJECT,), sides, known or (NO_OBJECT,), sides
+
+
+def _listed(name, text, known=None):
+    items = tuple(item.strip() for item in text.split(",") if item.strip())
+    wrong = [item for item in items if known and item not in known]
+    if not items or wrong:
+        got = f"unknown {', '.join(wrong)}" if wrong else "nothing"
+        raise ArgumentError(f"{name}: {got} in '{text}'" + (f"; known are {', '.join(known)}" if known else ""))
+    return items
+
+
+def _output_folder(out, now):
+    # No shell replaces a ~ behind := .
+    folder = (Path(out).expanduser() if out else Path("runs") / f"{now:%Y-%m-%d_%H-%M-%S}").absolute()
+    try:
+        if out:
+            if folder.is_dir() and any(folder.iterdir()):
+                raise ArgumentError(
+                    f"the output folder {folder} is not empty: name a new one, nothing is ever overwritten"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            folder = _new_folder(folder)
+        probe = folder / ".writable"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise ArgumentError(f"cannot write to the output folder {folder}: {error.strerror}") from error
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        raise ArgumentError(
+            f"only {free / 1e6:.0f} MB are free at {folder}, {MIN_FREE_BYTES / 1e6:.0f} MB are needed: "
+            "free some or set out:="
+        )
+    return folder
+
+
+def _new_folder(folder):
+    """Make `folder`, or, when a run that began in the same second has made it, the next free of folder_2, _3 ..."""
+    for candidate in itertools.chain([folder], (folder.with_name(f"{folder.name}_{i}") for i in itertools.count(2))):
+        try:
+            candidate.mkdir(parents=True)
+        except FileExistsError:
+            if not candidate.is_dir():
+                raise
+        else:
+            return candidate
+
+
+def described():
+    """(name, default as text, description) of every argument, for launch files."""
+    from casher_perception.parameters import field_docs
+
+    docs = field_docs(EvalArgs)
+    return [
+        (f.name, str(f.default).lower() if f.type is bool else str(f.default), docs[f.name])
+        for f in dataclasses.fields(EvalArgs)
+    ]

@@ -1,0 +1,88 @@
+"""The command `casher <noun> <verb>`. Each subcommand's module is imported only when it is the one called."""
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "eval": ("casher_bringup.eval_command:EvalArgs", "run evaluation episodes, record each as a bag, report"),
+    "report": ("casher_bringup.report:ReportArgs", "recompute the report of a folder of bags"),
+    "bag recover": ("casher_bringup.recover:RecoverArgs", "make a bag readable whose recorder was killed"),
+    "twin check": ("casher_sim.twin_check:CheckArgs", "check digital twins: file, meshes, sites, reach"),
+    "twin show": ("casher_sim.twin_show:ShowArgs", "show a digital twin in the browser, or as a picture with --png"),
+    "kitchens make": ("casher_sim.kitchens_make:MakeArgs", "make procedural kitchens: a folder of digital twins"),
+    "scan import": ("casher_sim.scan_import:ImportArgs", "make a digital twin of a scan of a kitchen"),
+    "twin export": ("casher_sim.usd_export:ExportArgs", "write a digital twin as USD, for Isaac Sim and Isaac Lab"),
+    "ready": ("casher_bringup.operator_command:ReadyArgs", "tell the session that the scene is set up"),
+    "judge": ("casher_bringup.operator_command:JudgeArgs", "tell the session whether the episode succeeded"),
+    "stop": ("casher_bringup.operator_command:StopArgs", "make the arm stand still now"),
+    "recover": ("casher_bringup.operator_command:RecoverArgs", "let the arm move again after a stop or a fault"),
+    "doctor": ("casher_bringup.doctor:DoctorArgs", "check this machine: one line each, ok or what to do"),
+}
+"""Words of the command -> (module:dataclass of its arguments, what it does)."""
+
+MAINS = {"ready": "ready", "judge": "judge", "stop": "stop", "recover": "recover"}
+"""Words of the command -> the module's function that runs it, where it is not `main`."""
+
+
+def usage():
+    width = max(map(len, COMMANDS))
+    lines = [f"  casher {words:<{width}}  {text}" for words, (_, text) in COMMANDS.items()]
+    return "usage: casher COMMAND [ARGUMENTS]; casher COMMAND --help says more\n\n" + "\n".join(lines)
+
+
+def find(argv):
+    """argv -> (the command's words, what follows them), or None when no command starts it."""
+    for words in sorted(COMMANDS, key=len, reverse=True):
+        parts = words.split()
+        if argv[: len(parts)] == parts:
+            return words, argv[len(parts) :]
+    return None
+
+
+def as_flags(argv):
+    """`name:=value`, as launch files take it, means `--name value`."""
+    flags = []
+    for item in argv:
+        name, assigned, value = item.partition(":=")
+        if assigned and name.isidentifier():
+            # tyro spells a flag that is true --name and one that is false --no-name
+            flags += {"true": [f"--{name}"], "false": [f"--no-{name}"]}.get(value.lower(), [f"--{name}", value])
+        else:
+            flags.append(item)
+    return flags
+
+
+def main(argv=None):
+    """Entry point; the exit code is the command's."""
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("casher: interrupted", file=sys.stderr)
+        return 130
+    return code
+
+
+def _run(argv):
+    if not argv or argv[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    found = find(argv)
+    if found is None:
+        print(f"casher: unknown command '{' '.join(argv[:2])}'\n\n{usage()}", file=sys.stderr)
+        return 2
+    words, rest = found
+    import tyro
+
+    module_name, class_name = COMMANDS[words][0].split(":")
+    module = importlib.import_module(module_name)
+    args = tyro.cli(getattr(module, class_name), args=as_flags(rest), prog=f"casher {words}")
+    return getattr(module, MAINS.get(words, "main"))(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

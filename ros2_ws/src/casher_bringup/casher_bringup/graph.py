@@ -1,0 +1,105 @@
+"""The node graph of an evaluation as plain data: `eval.launch.py` and `casher eval` start the same one from here."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+
+from casher_bringup.arguments import CAMERA_SOURCE
+from casher_policy.task import task_named
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process."""
+
+    package: str
+    executable: str
+    name: str
+    parameters: dict = field(default_factory=dict)
+    main: bool = False
+    """Its end is the run's end, and its exit code the run's. Every other node must outlive it."""
+
+
+def environment():
+    """Variables every process of the graph needs; what the user has set is kept."""
+    profile = str(Path(get_package_share_directory("casher_bringup")) / "config" / "fastdds_shm.xml")
+    wanted = {
+        # Jazzy and Kilted read the shared-memory profile from different variables; without it clouds are dropped.
+        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
+        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        # One thread a process: the nodes share the machine, and BLAS threads that spin cost more than they bring.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {name: os.environ.get(name, value) for name, value in wanted.items()}
+
+
+def build(plan):
+    """EvalPlan -> list of NodeSpec."""
+    args = plan.args
+    task = task_named(args.task)
+    rig = {"rig": str(plan.rig_path)}
+    # A cloud may be cropped only once it is in the base frame; the cameras are told the box and their own pose.
+    crop = {"crop_low": list(task.crop[0]), "crop_high": list(task.crop[1])}
+    simulated = {"task": args.task, "seed": args.seed, "speed": args.speed, "viewer": args.viewer}
+    twin = {"twin": str(Path(args.twin).expanduser().absolute())} if args.twin else {}
+    if args.robot == "sim":
+        apparatus = [
+            NodeSpec(
+                "casher_sim",
+                "sim_node",
+                "sim",
+                {**rig, **crop, **twin, **simulated},
+            )
+        ]
+    else:
+        from casher_perception.rig import load_rig
+
+        apparatus = [
+            NodeSpec("casher_franka", "arm_node", "arm", {**rig, "robot": args.robot, "host": args.host}),
+            *(
+                NodeSpec(
+                    "casher_perception", "camera_node", name, {**rig, **crop, "camera": name, "source": CAMERA_SOURCE}
+                )
+                for name in load_rig(plan.rig_path).cameras
+            ),
+        ]
+    return [
+        *apparatus,
+        NodeSpec("casher_perception", "fusion_node", "fusion", dict(rig)),
+        NodeSpec(
+            "casher_policy", "policy_node", "policy", {"policy": args.policy, "task": args.task, "robot": args.robot}
+        ),
+        NodeSpec("casher_bringup", "recorder_node", "recorder"),
+        NodeSpec(
+            "casher_bringup",
+            "session_node",
+            "session",
+            {
+                **rig,
+                "robot": args.robot,
+                "task": args.task,
+                "policy": args.policy,
+                "judge": plan.judge,
+                "out": str(plan.out),
+                **({"kitchen": Path(args.twin).expanduser().absolute().name} if args.twin else {}),
+            },
+        ),
+        NodeSpec(
+            "casher_bringup",
+            "evaluate_node",
+            "evaluate",
+            {
+                "episodes": args.episodes,
+                "objects": list(plan.objects),
+                "sides": list(plan.sides),
+                "seed": args.seed,
+            },
+            main=True,
+        ),
+    ]

@@ -1,0 +1,322 @@
+"""The session: serves RunEpisode by driving simulator or operator, recorder and policy through one episode."""
+
+import concurrent.futures
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_srvs.srv import Trigger
+
+from casher_bringup.futures import result_of
+from casher_bringup.session import PolicyEnd, SessionFault, Verdict, run_episode
+from casher_bringup.software import software_id
+from casher_msgs.action import RunEpisode, RunPolicy
+from casher_msgs.msg import EpisodeResult, SimulationState
+from casher_msgs.srv import Judge, ResetScene, StartRecording, StopRecording
+from casher_perception.conversions import stamp_ns
+from casher_perception.parameters import declare
+from casher_perception.rig import load_rig
+from casher_policy.asking import Asker
+from casher_policy.conversions import episode_from_message, episode_message
+from casher_policy.episode import Episode
+from casher_policy.policies import check_policy
+from casher_policy.task import task_named
+
+POLL_S = 0.02
+SERVICE_TIMEOUT_S = 10.0
+HOME_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 60.0
+"""[s] a node may take to appear: a checkpoint loads slowly."""
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """Parameters of the session node."""
+
+    rig: str
+    """Path of the kitchen's rig file."""
+    robot: str
+    """sim, fr3 or panda."""
+    task: str
+    """Name of the task."""
+    policy: str
+    """As given to the policy node; for the record."""
+    judge: str
+    """predicate or operator."""
+    out: str
+    """Folder in which each episode gets a bag."""
+    kitchen: str = ""
+    """Name of the kitchen for the record; empty: the rig's."""
+    record_images: bool = False
+    """Record the cameras' images too, not only the clouds."""
+
+
+class SessionNode(Node):
+    """One episode at a time."""
+
+    def __init__(self, **kwargs):
+        super().__init__("session", **kwargs)
+        self.config = declare(self, SessionConfig)
+        self.rig = load_rig(self.config.rig)
+        self.task = task_named(self.config.task)
+        self.checkpoint_id = check_policy(self.config.policy, self.config.task, self.config.robot)
+        self.software = software_id()
+        self.group = ReentrantCallbackGroup()
+        self.busy = threading.Lock()
+        self.state = None
+        self.state_arrived = threading.Condition()
+        self.ready = threading.Event()
+        self.verdict = None
+        self.verdict_arrived = threading.Event()
+        self.may_be_judged = False
+        service = partial(self.create_client, callback_group=self.group)
+        self.start_recording = service(StartRecording, "/casher/record/start")
+        self.stop_recording = service(StopRecording, "/casher/record/stop")
+        asking = MutuallyExclusiveCallbackGroup()
+        self.recorder_failure = ""
+        self.create_subscription(DiagnosticArray, "/diagnostics", self.on_diagnostics, 10, callback_group=self.group)
+        self.policy = ActionClient(self, RunPolicy, "/casher/run_policy", callback_group=asking)
+        self.asker = Asker(self, asking)
+        latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.episodes = self.create_publisher(EpisodeResult, "/casher/episode", latched)
+        if self.config.robot == "sim":
+            self.reset_scene = service(ResetScene, "/sim/reset")
+            self.create_subscription(SimulationState, "/sim/state", self.on_state, 10, callback_group=self.group)
+        else:
+            self.home = service(Trigger, "/casher/home")
+            self.stop = service(Trigger, "/casher/stop")
+        if self.config.judge == "operator":
+            self.create_service(Trigger, "/casher/ready", self.on_ready, callback_group=self.group)
+            self.create_service(Judge, "/casher/judge", self.on_judge, callback_group=self.group)
+        self.server = ActionServer(
+            self,
+            RunEpisode,
+            "/casher/run_episode",
+            self.execute,
+            callback_group=self.group,
+            goal_callback=lambda _: GoalResponse.REJECT if self.busy.locked() else GoalResponse.ACCEPT,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+
+    def on_state(self, message):
+        with self.state_arrived:
+            self.state = message
+            self.state_arrived.notify_all()
+
+    def on_diagnostics(self, message):
+        for status in message.status:
+            if status.name == "recorder" and status.level == DiagnosticStatus.ERROR:
+                self.recorder_failure = status.message
+
+    def on_ready(self, _, response):
+        self.ready.set()
+        response.success = True
+        return response
+
+    def on_judge(self, request, response):
+        # Before the policy runs there is nothing to judge: such a word was meant for the episode before.
+        response.accepted = self.may_be_judged
+        if response.accepted:
+            self.verdict = Verdict(request.succeeded, request.note, "operator")
+            self.verdict_arrived.set()
+        else:
+            response.message = "no episode is running that could be judged"
+        return response
+
+    def execute(self, goal):
+        with self.busy:
+            request = goal.request
+            template = Episode(
+                episode_id="",
+                index=request.index,
+                robot=self.config.robot,
+                kitchen=self.config.kitchen or self.rig.kitchen,
+                task=self.task.name,
+                object=request.object,
+                side=request.side,
+                seed=request.seed,
+                policy=self.config.policy,
+                checkpoint_id=self.checkpoint_id,
+                calibration_id=self.rig.calibration.id,
+                software=self.software,
+                horizon=self.task.horizon,
+            )
+            self.ready.clear()
+            self.verdict_arrived.clear()
+            self.verdict = None
+            try:
+                episode, bag = run_episode(template, EpisodePorts(self, goal))
+            finally:
+                self.may_be_judged = False
+            self.episodes.publish(episode_message(episode, self.now_ns()))
+            result = RunEpisode.Result(episode=episode_message(episode, self.now_ns()), bag=bag)
+            if goal.is_cancel_requested:
+                goal.canceled()
+            else:
+                goal.succeed()
+            return result
+
+    def now_ns(self):
+        return self.get_clock().now().nanoseconds
+
+    def topics(self):
+        """What a bag holds: what the policy saw, decided and did, and the truth where there is one."""
+        names = ["/casher/points", "/casher/policy_step", "/casher/robot_state", "/casher/tcp_pose", "/joint_states"]
+        names += ["/tf_static", "/diagnostics", "/sim/state"]
+        streams = ("color/camera_info", "color/image_raw", "aligned_depth_to_color/image_raw")
+        if self.config.record_images:
+            names += [f"/{camera}/{stream}" for camera in self.rig.cameras for stream in streams]
+        return names
+
+
+class EpisodePorts:
+    """casher_bringup.session.Ports over ROS, for one goal."""
+
+    def __init__(self, node, goal):
+        self.node = node
+        self.goal = goal
+
+    def now_ns(self):
+        return self.node.now_ns()
+
+    def cancelled(self):
+        return self.goal.is_cancel_requested
+
+    def progress(self, phase, step=0, action_name=""):
+        self.goal.publish_feedback(RunEpisode.Feedback(phase=phase, step=step, action_name=action_name))
+
+    def reset(self, object_name, side, seed):
+        if self.node.config.robot == "sim":
+            answer = self._call(
+                self.node.reset_scene, ResetScene.Request(object=object_name, side=side, seed=seed), HOME_TIMEOUT_S
+            )
+            self._require(answer.success, f"reset: {answer.message}")
+            return answer.object, answer.side
+        try:
+            answer = self._call(self.node.home, Trigger.Request(), HOME_TIMEOUT_S)
+        except SessionFault:
+            self._call(self.node.stop, Trigger.Request())  # nobody watches a motion we no longer wait for
+            raise
+        self._require(answer.success, f"home: {answer.message}")
+        self.progress(f"place the {object_name} on the {side}, then run `casher ready`")
+        self._until(self.node.ready, "cancelled while the scene was being set up")
+        return object_name, side
+
+    def start_recording(self, name, episode):
+        uri = str(Path(self.node.config.out) / name)
+        request = StartRecording.Request(
+            uri=uri, topics=self.node.topics(), episode=episode_message(episode, self.now_ns())
+        )
+        answer = self._call(self.node.start_recording, request)
+        self._require(answer.success, f"recorder: {answer.message}")
+        self.node.recorder_failure = ""  # what it said of an earlier episode
+        return uri
+
+    def stop_recording(self, episode):
+        answer = self._call(
+            self.node.stop_recording, StopRecording.Request(episode=episode_message(episode, self.now_ns()))
+        )
+        self._require(answer.success, f"recorder: {answer.message}")
+        return episode_from_message(answer.episode)
+
+    def run_policy(self, episode, on_step):
+        client = self.node.policy
+        self._require(
+            client.wait_for_server(START_TIMEOUT_S), "policy_silent: no policy node offers /casher/run_policy"
+        )
+        self.node.may_be_judged = True
+        enough = threading.Event()
+        done = 0
+
+        def on_feedback(message):
+            nonlocal done
+            done = message.feedback.step.step + 1
+            if on_step(done, message.feedback.step.action_name):
+                enough.set()
+
+        request = RunPolicy.Goal(
+            episode_id=episode.episode_id, task=episode.task, seed=episode.seed, horizon=episode.horizon
+        )
+        try:
+            handle = self.node.asker.result_of(
+                lambda: client.send_goal_async(request, on_feedback), SERVICE_TIMEOUT_S, "the policy node"
+            )
+        except TimeoutError as error:
+            raise SessionFault(f"policy_silent: {error}") from error
+        self._require(handle.accepted, "policy: the policy node refused the goal; its log says why")
+        ending = self.node.asker.ask(handle.get_result_async)
+        cancelled = False
+        while not concurrent.futures.wait([ending], POLL_S).done:
+            self._require(client.server_is_ready(), "policy_silent: the policy node went away during the episode")
+            judged = self.node.verdict_arrived.is_set()  # an operator's word needs no steps to hold
+            # What is not recorded is not evaluated, and nothing moves without need.
+            unrecorded = bool(self.node.recorder_failure)
+            if not cancelled and (enough.is_set() or judged or unrecorded or self.cancelled()):
+                self.node.asker.ask(handle.cancel_goal_async)
+                cancelled = True
+        result = ending.result().result
+        self._require(not self.node.recorder_failure, f"recorder: {self.node.recorder_failure}")
+        return PolicyEnd(result.outcome, result.fault, result.steps)
+
+    def succeeding(self):
+        if self.node.config.judge == "operator":
+            return self.node.verdict is not None
+        return self.node.state is not None and self.node.state.success
+
+    def verdict(self):
+        if self.node.config.judge == "operator":
+            self.progress("waiting for `casher judge success` or `casher judge failure`")
+            self._until(self.node.verdict_arrived, "cancelled before it was judged")
+            return self.node.verdict
+        asked_ns = self.now_ns()
+        with self.node.state_arrived:
+            fresh = self.node.state_arrived.wait_for(
+                lambda: self.node.state is not None and stamp_ns(self.node.state.header.stamp) > asked_ns,
+                SERVICE_TIMEOUT_S,
+            )
+            state = self.node.state
+        self._require(fresh, "judge: the simulator publishes no /sim/state")
+        return Verdict(state.success, f"not fulfilled: {state.unfulfilled}" if state.unfulfilled else "", "predicate")
+
+    def _call(self, client, request, timeout_s=SERVICE_TIMEOUT_S):
+        self._require(client.wait_for_service(START_TIMEOUT_S), f"nobody offers {client.srv_name}")
+        return self._result(client.call_async(request), timeout_s, client.srv_name)
+
+    def _result(self, future, timeout_s, what):
+        try:
+            return result_of(future, timeout_s, what)
+        except TimeoutError as error:
+            raise SessionFault(str(error)) from error
+
+    def _require(self, holds, text):
+        if not holds:
+            raise SessionFault(text)
+
+    def _until(self, event, why):
+        while not event.wait(0.1):
+            self._require(not self.cancelled(), why)
+
+
+def main():
+    rclpy.init()
+    node = SessionNode()
+    executor = MultiThreadedExecutor(num_threads=6)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()
