@@ -1,0 +1,196 @@
+"""Everything that can be wrong with the arguments of an evaluation is said before a node is started."""
+
+import os
+from datetime import datetime
+
+import pytest
+
+from casher_bringup.arguments import ArgumentError, EvalArgs, described, from_strings, kitchen_folders, plan
+from casher_bringup.graph import build
+
+
+def planned(tmp_path, **values):
+    return plan(EvalArgs(**{"out": str(tmp_path / "run"), **values}))
+
+
+def test_the_defaults_work_and_make_a_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checked = plan(EvalArgs())
+    assert checked.out.parent == tmp_path / "runs" and checked.out.is_dir()
+    assert (checked.judge, checked.objects, checked.sides) == ("predicate", ("mug", "bowl", "box"), ("left", "right"))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"robot": "ur5"}, ["ur5", "sim, fr3, panda"]),
+        ({"kitchen": "atlantis"}, ["atlantis", "demo"]),
+        ({"kitchen": "no/such/rig.yaml"}, ["no/such/rig.yaml"]),
+        ({"policy": "wizard"}, ["wizard", "expert", "random"]),
+        ({"policy": "no/such/checkpoint.safetensors"}, ["no/such/checkpoint.safetensors"]),
+        ({"task": "wash_dishes"}, ["wash_dishes", "put_in_sink"]),
+        ({"episodes": 0}, ["episodes", "0"]),
+        ({"seed": -1}, ["-1"]),
+        ({"seed": 10**20}, ["seed must be at most", "10 episodes"]),
+        ({"objects": "mug,spoon"}, ["spoon", "mug", "bowl", "box"]),
+        ({"objects": " , "}, ["objects"]),
+        ({"sides": "middle"}, ["middle", "left", "right"]),
+        ({"judge": "jury"}, ["jury", "predicate", "operator"]),
+        ({"robot": "fr3"}, ["host"]),
+        ({"robot": "fr3", "host": "127.0.0.9"}, ["expert", "fr3"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "judge": "predicate"}, ["operator"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "policy": "random"}, ["realsense", "robot:=sim"]),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_what_was_got_and_what_is_known(tmp_path, values, said):
+    with pytest.raises(ArgumentError) as error:
+        planned(tmp_path, **values)
+    assert all(text in str(error.value) for text in said), str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_real_arm_moves_only_on_a_calibration_that_passed(tmp_path, monkeypatch):
+    monkeypatch.setattr("casher_bringup.arguments.SOURCES", {"realsense": None})
+    with pytest.raises(ArgumentError, match="calibrat"):
+        planned(tmp_path, robot="fr3", host="127.0.0.9", policy="random")
+
+
+def test_an_unreadable_rig_file_is_refused_by_its_path(tmp_path):
+    rig = tmp_path / "mine.yaml"
+    rig.write_text("cameras: [unclosed")
+    with pytest.raises(ArgumentError, match=r"mine\.yaml"):
+        planned(tmp_path, kitchen=str(rig))
+
+
+def test_nothing_is_ever_overwritten(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/precious").write_text("x")
+    with pytest.raises(ArgumentError, match="not empty"):
+        planned(tmp_path)
+
+
+def test_an_output_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArgumentError, match="cannot write"):
+        planned(tmp_path, out=str(tmp_path / "file/run"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_output_folder_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ArgumentError, match="cannot write"):
+        planned(tmp_path)
+
+
+def test_a_nearly_full_disk_is_refused_with_the_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr("casher_bringup.arguments.MIN_FREE_BYTES", 10**18)
+    with pytest.raises(ArgumentError, match="MB are free"):
+        planned(tmp_path)
+
+
+def test_launch_arguments_are_those_of_the_command():
+    texts = {name: default for name, default, _ in described()}
+    assert from_strings(texts) == EvalArgs()
+    assert all(text for _, _, text in described())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("episodes", "ten"), ("speed", "fast"), ("viewer", "maybe"), ("colour", "red")]
+)
+def test_a_launch_argument_of_the_wrong_type_is_refused_by_name(name, text):
+    with pytest.raises(ArgumentError, match=name):
+        from_strings({name: text})
+
+
+def test_the_graph_has_one_main_node_and_unique_names(tmp_path):
+    specs = build(planned(tmp_path))
+    assert sum(spec.main for spec in specs) == 1
+    assert len({spec.name for spec in specs}) == len(specs)
+    assert {spec.executable for spec in specs} >= {
+        "sim_node",
+        "fusion_node",
+        "policy_node",
+        "recorder_node",
+        "session_node",
+    }
+
+
+def test_a_rig_of_a_kitchen_the_simulator_does_not_have_is_refused_with_the_known_ones(tmp_path):
+    own = tmp_path / "mine.yaml"
+    own.write_text(load_rig_text().replace("kitchen: demo", "kitchen: atlantis"))
+    with pytest.raises(ArgumentError, match=r"mine.yaml: unknown kitchen 'atlantis'.*demo"):
+        planned(tmp_path, kitchen=str(own))
+
+
+def load_rig_text():
+    return next(folder / "demo.yaml" for folder in kitchen_folders() if (folder / "demo.yaml").exists()).read_text()
+
+
+def test_an_output_folder_whose_name_is_too_long_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match=r"cannot write to the output folder.*too long"):
+        planned(tmp_path, out=str(tmp_path / ("a" * 300)))
+
+
+def test_a_home_folder_in_the_output_is_looked_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert planned(tmp_path, out="~/bags").out == tmp_path / "bags"
+
+
+def test_runs_that_begin_in_the_same_second_get_different_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    now = datetime(2027, 1, 2, 3, 4, 5)
+    folders = [plan(EvalArgs(), now).out for _ in range(3)]
+    assert [folder.name for folder in folders] == [f"2027-01-02_03-04-05{end}" for end in ("", "_2", "_3")]
+
+
+@pytest.mark.parametrize("objects", ["a/b", "../mug", ".hidden"])
+def test_an_object_that_cannot_name_a_folder_is_refused(tmp_path, monkeypatch, objects):
+    nothing_known = ("mug",), ("left",), None, None
+    monkeypatch.setattr("casher_bringup.arguments._simulated", lambda *_: nothing_known)
+    with pytest.raises(ArgumentError, match="objects"):
+        planned(tmp_path, objects=objects)
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory):
+    """A kitchen with a cabinet that has a door."""
+    from casher_sim.procedural import kitchen, save_kitchen
+
+    folder = tmp_path_factory.mktemp("kitchens") / "with_a_door"
+    folder.mkdir()
+    save_kitchen(folder, *kitchen(1))
+    return folder
+
+
+def test_a_twin_says_what_its_tasks_use(tmp_path, twin):
+    checked = planned(tmp_path, twin=str(twin), task="open_cabinet")
+    assert (checked.objects, checked.sides) == (("none",), ("front",))
+    nodes = {spec.name: spec.parameters for spec in build(checked)}
+    assert nodes["sim"]["twin"] == str(twin) and nodes["session"]["kitchen"] == twin.name
+    checked = planned(tmp_path / "sink", twin=str(twin), objects="mug_tall,box_cube")
+    assert (checked.objects, checked.sides) == (("mug_tall", "box_cube"), ("left", "right"))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"twin": "no/such/twin"}, ["no/such/twin", "twin.yaml"]),
+        ({"task": "open_cabinet"}, ["demo", "open_cabinet", "put_in_sink"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "twin": "anywhere"}, ["twin", "fr3"]),
+    ],
+)
+def test_a_twin_that_cannot_be_used_is_refused(tmp_path, values, said):
+    with pytest.raises(ArgumentError) as error:
+        planned(tmp_path, **values)
+    assert all(text in str(error.value) for text in said), str(error.value)
+
+
+def test_a_damaged_twin_is_refused_by_its_path_and_its_fault(tmp_path):
+    (tmp_path / "twin.yaml").write_text("version: 99\n")
+    with pytest.raises(ArgumentError, match="version"):
+        planned(tmp_path, twin=str(tmp_path))
+
+
+def test_an_object_that_the_task_does_not_use_is_refused(tmp_path, twin):
+    with pytest.raises(ArgumentError, match="known are none"):
+        planned(tmp_path, twin=str(twin), task="open_cabinet", objects="mug")

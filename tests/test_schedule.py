@@ -1,0 +1,16 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casher_bringup.schedule import schedule
+
+
+@given(st.integers(1, 60), st.integers(1, 4), st.integers(1, 2), st.integers(0, 1000))
+def test_every_combination_comes_equally_often_as_far_as_the_number_allows(episodes, objects, sides, seed):
+    plan = schedule(episodes, "abcd"[:objects], ("left", "right")[:sides], seed)
+    counts = Counter((name, side) for name, side, _ in plan)
+    assert len(plan) == episodes
+    if episodes >= objects * sides:
+        assert len(counts) == objects * sides and max(counts.values()) - min(counts.values()) <= 1
+    assert [s for _, _, s in plan] == list(range(seed, seed + episodes))
