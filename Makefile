@@ -26,7 +26,8 @@ setup:
 demo: setup
 	@$(BIN)/casher eval $(ARGS)
 
-test: setup
+test:
+	@bash scripts/setup.sh test
 	@$(BIN)/python -m pytest -m "not nightly" $(PYTEST_ARGS)
 
 bench: setup

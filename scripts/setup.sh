@@ -2,6 +2,8 @@
 # Makes this checkout runnable: Debian packages, a venv that is a ROS 2 prefix, and ros2_ws built into it. Safe to call before
 # everything: what is already done is skipped, so a second call takes a moment.
 #
+#   setup.sh         for running;   setup.sh test   for the test suite too, which drives the pages in Chromium
+#
 #   ROS_PIP_DISTRO   jazzy (default) or kilted
 #   CASHER_VENV      where the venv goes (default .venv, or .venv-kilted)
 #   PYTHON           interpreter to make it with (default python3; 3.11 or 3.12)
@@ -16,7 +18,7 @@ case $DISTRO in
     *) echo "setup: ROS_PIP_DISTRO must be jazzy or kilted, got '$DISTRO'" >&2; exit 2 ;;
 esac
 VENV=$(realpath -m "${CASHER_VENV:-$DEFAULT_VENV}")
-EXTRAS=$ROS_EXTRA,sim,train,robot,dev
+EXTRAS=$ROS_EXTRA,sim,train,robot,calibration,dev
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -35,7 +37,9 @@ debian_packages() {
             headers) [ -e "$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || wanted+=("$package") ;;
             *) command -v "$probe" >/dev/null || wanted+=("$package") ;;
         esac
-    done <<-'LIST'
+    done < <(
+        [ "${1:-}" = test ] && echo "chromium chromium"
+        cat <<-'LIST'
 	cmake cmake
 	g++ g++
 	make make
@@ -48,6 +52,7 @@ debian_packages() {
 	/usr/lib/*/libusb-1.0.so.0 libusb-1.0-0
 	/usr/lib/*/libgomp.so.1 libgomp1
 	LIST
+    )
     [ ${#wanted[@]} -eq 0 ] && return
     local apt="apt-get install -y --no-install-recommends ${wanted[*]}"
     if ! command -v apt-get >/dev/null; then
@@ -72,7 +77,7 @@ make_venv() {
     else grep -v '^ros-' constraints.txt | cat - constraints-kilted.txt >"$pins"
     fi
     "$VENV/bin/python" -m pip install -q --disable-pip-version-check -c "$pins" 'setuptools<80' wheel
-    "$VENV/bin/python" -m pip install -q --disable-pip-version-check -c "$pins" --no-build-isolation -e ".[$EXTRAS]"
+    "$VENV/bin/python" -m pip install -q --disable-pip-version-check -c "$pins" -e ".[$EXTRAS]"
 
     # The wheels bake their builder's include paths into CMake exports.
     local include site
@@ -147,7 +152,7 @@ once() {
     printf '%s' "$hash" >"$stamp"
 }
 
-debian_packages
+debian_packages "$@"
 once venv scripts/setup.sh pyproject.toml "${CONSTRAINTS[@]}" -- make_venv
 mapfile -t built < <(find ros2_ws/src/casher_msgs ros2_ws/src/*/package.xml ros2_ws/src/*/setup.py ros2_ws/src/*/launch ros2_ws/src/*/config -type f | sort)
 once workspace scripts/setup.sh "${CONSTRAINTS[@]}" "${built[@]}" -- build_workspace

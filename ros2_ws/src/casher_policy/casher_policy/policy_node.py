@@ -47,8 +47,10 @@ class PolicyConfig:
     """Name of the task."""
     robot: str
     """sim, fr3 or panda; the expert runs in the simulator only."""
-    cloud_timeout_s: float = 3.0
+    cloud_timeout_s: float = 5.0
     """How long a step waits for a cloud from after the arm settled [s]; then the episode ends with a fault."""
+    first_cloud_timeout_s: float = 20.0
+    """The same for the first cloud since the node started [s]: cameras take their time to start."""
     state_timeout_s: float = 3.0
     """The same for the states of arm and simulator [s]."""
     action_timeout_s: float = 10.0
@@ -175,10 +177,11 @@ class RosApparatus:
 
     def look(self, after_ns):
         node, config = self.node, self.node.config
-        cloud = node.clouds.wait_after(after_ns, config.cloud_timeout_s, self.stopped)
+        timeout_s = config.first_cloud_timeout_s if node.clouds.newest_ns is None else config.cloud_timeout_s
+        cloud = node.clouds.wait_after(after_ns, timeout_s, self.stopped)
         self.check()
         if cloud is None:
-            raise EpisodeFault(*node.fusion.why(node.clouds, after_ns, config.cloud_timeout_s))
+            raise EpisodeFault(*node.fusion.why(node.clouds, after_ns, timeout_s))
         robot_state = self._state(node.states, after_ns, "arm_silent", "/casher/robot_state")
         view = None
         try:

@@ -79,6 +79,9 @@ class SimNode(Node):
             name: CameraPublisher(self, name, *view, config.crop_low, config.crop_high, config.voxel_m)
             for name, view in self._views.items()
         }
+        # The first picture compiles and builds what the others use: seconds, spent before anyone waits for us.
+        camera_view = camera_of(self._world)
+        camera_view.render(camera_view.look(), self._views.values())
         self._period_s = 1.0 / max(mount.rate_hz for mount in rig.cameras.values())
         self._declare_mute()
         self._state = self.create_publisher(SimulationState, "/sim/state", 10)
@@ -88,7 +91,7 @@ class SimNode(Node):
         self._server.on_settled = self._settled
         self._viewer = self._open_viewer(config) if config.viewer else None
         self._stop, self._fresh = threading.Event(), threading.Event()
-        self._photographer = threading.Thread(target=self._photograph, name="cameras", daemon=True)
+        self._photographer = threading.Thread(target=self._photograph, args=(camera_view,), name="cameras", daemon=True)
         self._photographer.start()
 
     def destroy_node(self):
@@ -138,9 +141,9 @@ class SimNode(Node):
         self._settled(None)
         return response
 
-    def _photograph(self):
+    def _photograph(self, camera_view):
         """Frames at the rig's rate, and one at once whenever the arm has settled or the scene is new."""
-        camera_view, moment, images = camera_of(self._world), None, []
+        moment, images = None, []
         try:
             while not self._stop.is_set() and self.context.ok():
                 begin = time.monotonic()
