@@ -64,12 +64,13 @@ def test_the_observation_says_what_the_table_says():
     env = make(4, (BOX, MUG))
     observations, _ = env.reset(seed=3)
     world = env.world
-    assert observations.shape == (4, 19)
+    assert observations.shape == (4, 21)
     assert np.allclose(observations[:, :3], world.object_qpos[:, :3], atol=1e-6)
     assert np.allclose(np.linalg.norm(observations[:, 3:7], axis=1), 1.0)
     assert np.allclose(observations[:, 7:9], 1.0, atol=0.01)
     assert np.allclose(observations[:, 13:16], world.T_base_tcp[:, :3, 3], atol=1e-6)
-    assert np.allclose(observations[:, 16:], world.p_base_site, atol=1e-6)
+    assert np.allclose(observations[:, 16:19], world.p_base_site, atol=1e-6)
+    assert np.allclose(observations[:, 19:], 2 * [[s.object_model.radius, s.object_model.height] for s in (BOX, MUG)], atol=1e-6)
     home = world.kinematics.forward(np.array(HOME_JOINTS))[:3, 3]
     assert np.allclose(observations[:, 13:16], home, atol=0.001)
 
@@ -189,7 +190,7 @@ def test_presets_differ_in_the_turn_of_an_action_the_goal_and_the_shift():
     for preset in ("released", "paper"):
         env = make(64, preset=preset)
         observations, _ = env.reset(seed=0)
-        assert observations.shape[1] == (19 if preset == "released" else 16)
+        assert observations.shape[1] == (21 if preset == "released" else 16)
         shift[preset] = np.abs(env.world.shift).max(axis=0)
         before = env.world.T_base_tcp[:, :3, :3].copy()
         env.step(np.full(64, Action.PLUS_RZ))

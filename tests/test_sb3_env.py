@@ -62,8 +62,8 @@ def test_one_update_of_ppo_runs_and_hears_of_episodes():
 
 def test_sb3s_own_wrappers_accept_it():
     env = VecNormalize(make())
-    assert env.reset().shape == (2, 19)
-    assert env.step(np.zeros(2, dtype=int))[0].shape == (2, 19)
+    assert env.reset().shape == (2, 21)
+    assert env.step(np.zeros(2, dtype=int))[0].shape == (2, 21)
     assert env.env_is_wrapped(VecNormalize) == [False, False]
     assert env.get_attr("num_envs", [0]) == [2]
 

@@ -70,6 +70,8 @@ class BatchWorld:
         self.has_object = scenes[0].object_qpos is not None
         self.kinematics, self._motion = BatchKinematics(scenes[0].model), Motion(scenes[0])
         self._groups = [BatchGroup(s, len(range(i, size, len(scenes))), threads) for i, s in enumerate(scenes)]
+        self.size_m = np.array([_size(setting) for setting in settings])[self.setting_of]
+        """(size, 2) [m]: radius and height of the object; length and thickness of the handle's bar without one."""
         self._sites = _Sites(self.settings, task.name, self.setting_of)
         self._doors = _Doors(self.settings, self.setting_of) if task.name == DOOR_TASK else None
 
@@ -191,6 +193,12 @@ class BatchWorld:
         if door is not None:
             self.door_angle[worlds] = door
         self.broken[worlds] |= group.warned[own]
+
+
+def _size(setting):
+    if setting.object_model is not None:
+        return setting.object_model.radius, setting.object_model.height
+    return setting.place.handle.length, setting.place.handle.thickness
 
 
 class _Sites:

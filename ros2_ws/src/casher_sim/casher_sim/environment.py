@@ -8,12 +8,13 @@ Observation, (OBSERVATION,) float32, base frame: what the paper's teacher sees (
 | 7:9 | gripper DOFs, scaled to 0..1 |
 | 9:13, 13:16 | tcp: orientation quat_xyzw, position [m] |
 | 16:19 | goal: centre of the basin's floor or of the shelf [m]; the hinge of open_cabinet's door |
+| 19:21 | size: the object's radius and height; length and thickness of the handle's bar [m] |
 
 Of the tcp's quaternion the sign is that which is nearer to the start pose's. There the tool points down and w is 0:
 with w >= 0 the smallest turn would flip all signs. In open_cabinet the object is the door: the middle of its handle,
-turned as the door is. The goal is not in the paper's list. Each kitchen has its sink elsewhere and every episode shifts
-it (Table II), so that one policy for several kitchens could not know where to put the object; `Preset.goal` turns it
-off.
+turned as the door is. Goal and size are not in the paper's list. Each kitchen has its sink elsewhere and every episode
+shifts it (Table II), and a mug is held by its handle, a bowl by its rim: one policy for several kitchens and objects
+could not know where to put what it holds, nor where to hold it; `Preset.beyond_paper` turns them off.
 
 An episode ends by success (terminated, reward 1), by the loss of the object or a failure of the physics (terminated,
 reward 0), or by the task's horizon (truncated, reward 0). All other rewards are 0. Autoreset is SAME_STEP: where an
@@ -35,8 +36,8 @@ from casher_policy.observation import FINGER_MAX_M
 from casher_sim.batch_world import BatchWorld
 from casher_sim.placement import Placement
 
-OBSERVATION = 19
-_GOAL = 3
+OBSERVATION = 21
+_BEYOND_PAPER = 5
 _LOST_BELOW_M, _LOST_BEYOND_M = 0.5, 1.5
 """An object this far below the goal, or this far from the base, is not coming back."""
 
@@ -49,8 +50,8 @@ class Preset:
     """How far an action goes."""
     background_scale: float | None
     """Share of Table II's shift of the kitchen; None: as much as each kitchen says its arm can serve."""
-    goal: bool
-    """The observation has the goal."""
+    beyond_paper: bool
+    """The observation has goal and size."""
 
 
 PRESETS = {"released": Preset(RELEASED, None, True), "paper": Preset(PAPER, 1.0, False)}
@@ -74,7 +75,7 @@ class KitchenEnv(VectorEnv):
         self.world = BatchWorld(settings, task, num_envs, self.preset.steps, threads)
         self._placement = Placement(settings, task, num_envs, self.preset.background_scale)
         _, self._quat_start = position_quat(self.world.kinematics.forward(np.array(HOME_JOINTS)))
-        size = OBSERVATION if self.preset.goal else OBSERVATION - _GOAL
+        size = OBSERVATION if self.preset.beyond_paper else OBSERVATION - _BEYOND_PAPER
         self.single_observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
         self.single_action_space = gymnasium.spaces.Discrete(14)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -184,8 +185,8 @@ class KitchenEnv(VectorEnv):
         p_tcp, quat_tcp = position_quat(world.T_base_tcp)
         quat_tcp = np.where((quat_tcp * self._quat_start).sum(axis=1, keepdims=True) < 0, -quat_tcp, quat_tcp)
         parts = [p_object, quat_object, world.fingers / FINGER_MAX_M, quat_tcp, p_tcp]
-        if self.preset.goal:
-            parts.append(world.p_base_site if door is None else world.p_base_hinge)
+        if self.preset.beyond_paper:
+            parts += [world.p_base_site if door is None else world.p_base_hinge, world.size_m]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _lost(self):
