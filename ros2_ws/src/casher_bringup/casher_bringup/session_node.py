@@ -17,7 +17,6 @@ from std_srvs.srv import Trigger
 
 from casher_bringup.futures import result_of
 from casher_bringup.session import PolicyEnd, SessionFault, Verdict, run_episode
-from casher_bringup.software import software_id
 from casher_msgs.action import RunEpisode, RunPolicy
 from casher_msgs.msg import EpisodeResult, SimulationState
 from casher_msgs.srv import Judge, ResetScene, StartRecording, StopRecording
@@ -28,6 +27,7 @@ from casher_policy.asking import Asker
 from casher_policy.conversions import episode_from_message, episode_message
 from casher_policy.episode import Episode
 from casher_policy.policies import check_policy
+from casher_policy.software import software_id
 from casher_policy.task import task_named
 
 POLL_S = 0.02

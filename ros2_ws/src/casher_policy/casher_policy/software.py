@@ -20,5 +20,5 @@ def software_id():
         try:
             return f"casher {version('casher')}"
         except PackageNotFoundError:
-            return f"casher_bringup {version('casher_bringup')}"
+            return f"casher_policy {version('casher_policy')}"
     return commit.stdout.strip() + ("+dirty" if changed.stdout.strip() else "")
