@@ -4,16 +4,13 @@ import copy
 
 import mujoco
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from casher_franka.arm import HOME_JOINTS, ArmFault
 from casher_perception.geometry import pose_matrix
 from casher_policy.action import OPEN_WIDTH_M
-from casher_policy.expert import DoorView, Privileged
-from casher_policy.expert_shelf import INSIDE_M
 from casher_policy.observation import FINGER_MAX_M
 from casher_policy.task import TaskState
-from casher_sim.expert_lean import door_lean, shelf_lean
+from casher_sim.expert_view import ExpertView
 from casher_sim.kinematics import Kinematics
 from casher_sim.objects import NO_OBJECT, OBJECTS, kind_of, object_named
 from casher_sim.place import check_task
@@ -35,7 +32,6 @@ _ARM_CREEP_RAD_S = 0.05
 """An arm that presses against something may never be quite at rest; slower than this it counts as still in the end."""
 _GRASPED_M = 0.001
 """Fingers that closed to less than this hold nothing."""
-_CLEARANCE_M = 0.02
 _ITERATIONS = 150
 """Of the inverse kinematics, before a pose counts as out of reach."""
 # The position servos' damping over their stiffness [s]: how far a moving target must lead to be followed without lag.
@@ -91,8 +87,8 @@ class World:
         mujoco.mj_forward(self.model, self.data)
         for _ in self._settle():
             pass
-        self.grasp = self._grasp()
-        self._lean = self._lean_rad()
+        self._view = ExpertView(self.task.name, self.kitchen, self.object_model, self.kinematics)
+        self._view.start(self.T_base_object, self.shift)
 
     def _start(self, rng):
         """Position and quaternion wxyz of the object (7,)."""
@@ -103,25 +99,6 @@ class World:
         offset[:2] = c * offset[0] - s * offset[1], s * offset[0] + c * offset[1]
         yaw = start.yaw + rng.uniform(*ranges.yaw_rad)
         return [*(start.position + self.shift + offset), np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
-
-    def _grasp(self):
-        """Of equal grasps the one nearest the robot's middle, where the arm reaches furthest."""
-        if self.object_model is None:
-            return None
-        T = self.T_base_object
-        return min(self.object_model.grasps, key=lambda g: abs((T[:3, :3] @ g.point + T[:3, 3])[1]))
-
-    def _lean_rad(self):
-        if self.task.name == "open_cabinet":
-            door = self.door()
-            return door_lean(self.kinematics, door.p_base_handle, door.p_base_hinge, door.hinge_axis, door.outward)
-        if self.task.name != "put_in_cabinet":
-            return 0.0
-        T, site = self.T_base_object, self.kitchen.site(self.task.name)
-        p_grasp = T[:3, :3] @ self.grasp.point + T[:3, 3]
-        front_x = self.p_base_site[0] - site.half_size[0]
-        p_put = p_grasp - T[:3, 3] + [front_x + INSIDE_M, self.p_base_site[1], self.p_base_site[2] + _CLEARANCE_M]
-        return shelf_lean(self.kinematics, p_grasp, p_put, front_x)
 
     def motion(self, target):
         """Go to an action.Target and come to rest: a generator that yields every CHUNK_STEPS of physics.
@@ -224,46 +201,16 @@ class World:
 
     def privileged(self):
         """What the scripted expert reads."""
-        model, grasp = self.object_model, self.grasp
-        return Privileged(
-            T_base_object=self.T_base_object,
-            object_height=model.height if model else 0.0,
-            grasp_width=grasp.width if grasp else 0.0,
-            p_object_grasp=np.array(grasp.point if grasp else np.zeros(3)),
-            grasp_yaw=grasp.yaw if grasp else 0.0,
-            grasp_yaw_freedom=grasp.yaw_freedom if grasp else 0.0,
-            p_base_site=self.p_base_site,
-            clearance_z=self._clearance_z(),
-            task=self.task.name,
-            object_radius=model.radius if model else 0.0,
-            site_half_size=self.task_state().site_half_size[0],
-            lean_rad=self._lean,
-            door=self.door(),
-        )
+        return self._view.privileged(self.T_base_object, self.door_angle)
+
+    @property
+    def grasp(self):
+        """objects.Grasp that the expert takes, or None without an object."""
+        return self._view.grasp
 
     def door(self):
         """expert.DoorView of now, or None without a door."""
-        if self.scene.door_qpos is None:
-            return None
-        handle, joint, angle = self.kitchen.handle, self.kitchen.door, self.door_angle
-        turn = Rotation.from_rotvec(angle * np.asarray(joint.axis))
-        return DoorView(
-            angle=angle,
-            p_base_handle=self.data.site_xpos[self.scene.handle_site].copy(),
-            handle_axis=turn.apply(handle.axis),
-            outward=turn.apply(handle.outward),
-            length=handle.length,
-            thickness=handle.thickness,
-            p_base_hinge=np.asarray(joint.origin) + self.shift,
-            hinge_axis=np.array(joint.axis),
-        )
-
-    def _clearance_z(self):
-        site = self.kitchen.site(self.task.name)
-        if site is None:
-            return float("nan")
-        above = site.position[2] if self.task.name == "put_in_cabinet" else site.rim_z
-        return above + _CLEARANCE_M + self.shift[2]
+        return self._view.door(self.door_angle)
 
     @property
     def moment(self):
