@@ -10,12 +10,11 @@ import franky
 import numpy as np
 
 from casher_franka.arm import ArmFault
+from casher_franka.kinematics import T_FLANGE_TCP
 from casher_perception.geometry import inverse, rotation_angle
 
 CONNECT_TIMEOUT_S = 3.0
 REALTIME = {"enforce": franky.RealtimeConfig.Enforce, "ignore": franky.RealtimeConfig.Ignore}
-T_FLANGE_TCP = np.array([[0.5**0.5, 0.5**0.5, 0, 0], [-(0.5**0.5), 0.5**0.5, 0, 0], [0, 0, 1, 0.1034], [0, 0, 0, 1]])
-"""Between the fingertips of the Franka hand as its maker mounts it: turned by 45 degrees, 0.1034 m ahead."""
 NEAR_M, NEAR_RAD = 1e-4, 1e-3
 """Poses closer than this are the same: the measurement is no finer."""
 
