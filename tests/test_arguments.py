@@ -2,11 +2,14 @@
 
 import os
 from datetime import datetime
+from pathlib import Path
 
 import pytest
+import yaml
 
 from casher_bringup.arguments import ArgumentError, EvalArgs, described, from_strings, kitchen_folders, plan
 from casher_bringup.graph import build
+from casher_perception.rig import load_rig
 
 
 def planned(tmp_path, **values):
@@ -53,6 +56,60 @@ def test_a_real_arm_moves_only_on_a_calibration_that_passed(tmp_path, monkeypatc
     monkeypatch.setattr("casher_bringup.arguments.SOURCES", {"realsense": None})
     with pytest.raises(ArgumentError, match="calibrat"):
         planned(tmp_path, robot="fr3", host="127.0.0.9", policy="random")
+
+
+def calibrated(tmp_path, **said):
+    """Path of the demo kitchen's rig file with another word on its calibration."""
+    values = yaml.safe_load(load_rig_text())
+    values["calibration"] |= {"status": "passed", "date": "2026-11-01", **said}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+SERIALS = {"camera_left": "simulated-left", "camera_right": "another"}
+DOUBTFUL = [
+    ({"status": "failed", "figures": {"touch_max_mm": 7.5}}, "touch_max_mm 7.5", "accept-failed"),
+    ({"date": "2026-09-01"}, "81 days old", "accept-stale"),
+    ({"date": "2027-01-01"}, "ahead of this machine's clock", "accept-stale"),
+    ({"kitchen": "granny"}, "'granny'", "accept-mismatched"),
+    ({"serials": SERIALS}, "camera_right is simulated-right, calibrated was another", "accept-mismatched"),
+    ({"serials": SERIALS, "status": "failed"}, "failed", "accept-failed,accept-mismatched"),
+]
+NOW = datetime(2026, 11, 21)
+
+
+@pytest.mark.parametrize(("said", "why", "words"), DOUBTFUL)
+def test_a_doubtful_calibration_is_refused_unless_it_is_accepted_in_words(tmp_path, said, why, words):
+    rig = calibrated(tmp_path, **said)
+    out = tmp_path / "run"
+    with pytest.raises(ArgumentError) as error:
+        plan(EvalArgs(kitchen=rig, out=str(out)), NOW)
+    assert why in str(error.value) and f"calibration:={words}" in str(error.value) and not out.exists()
+    with pytest.raises(ArgumentError, match="not to be relied on"):
+        others = ",".join({"accept-failed", "accept-stale", "accept-mismatched"} - set(words.split(",")))
+        plan(EvalArgs(kitchen=rig, out=str(out), calibration=others), NOW)
+    checked = plan(EvalArgs(kitchen=rig, out=str(out), calibration=words), NOW)
+    used = load_rig(checked.rig_path)  # as every node does
+    assert used.calibration.status == "accepted" and "accepted: " in used.calibration.id
+    assert {spec.parameters["rig"] for spec in build(checked) if "rig" in spec.parameters} == {str(out / "rig.yaml")}
+    with pytest.raises(ArgumentError, match="copy of a run"):
+        plan(EvalArgs(kitchen=str(checked.rig_path), calibration=words), NOW)
+
+
+def test_a_recent_calibration_that_passed_needs_no_words_and_its_age_is_the_operators_to_limit(tmp_path):
+    rig = calibrated(tmp_path, kitchen="demo", serials=SERIALS | {"camera_right": "simulated-right"})
+    assert plan(EvalArgs(kitchen=rig, out=str(tmp_path / "run")), NOW).rig_path == Path(rig)
+    with pytest.raises(ArgumentError, match="20 days old, at most 10"):
+        plan(EvalArgs(kitchen=rig, calibration_days=10), NOW)
+    with pytest.raises(ArgumentError, match="accept-failed, accept-stale"):
+        plan(EvalArgs(kitchen=rig, calibration="yes"), NOW)
+
+
+def test_poses_that_nobody_calibrated_cannot_be_accepted(tmp_path):
+    rig = calibrated(tmp_path, status="uncalibrated", date="2026-01-01")
+    with pytest.raises(ArgumentError, match="'uncalibrated'"):
+        plan(EvalArgs(kitchen=rig, calibration="accept-failed,accept-stale,accept-mismatched"), NOW)
 
 
 def test_an_unreadable_rig_file_is_refused_by_its_path(tmp_path):

@@ -1,6 +1,7 @@
 """Rig files: what is written is read back, what is wrong is refused and named; the shipped one looks at the counter."""
 
 import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import yaml
 
 from casher_perception.camera_model import D435I_COLOUR_HFOV_RAD, T_OPTICAL_OPENGL, Intrinsics
 from casher_perception.geometry import inverse, pose_matrix, transform
-from casher_perception.rig import RigError, find_rig, load_rig, optical_frame, save_rig
+from casher_perception.rig import Calibration, RigError, find_rig, load_rig, optical_frame, save_rig
 
 KITCHENS = Path(__file__).parents[1] / "ros2_ws/src/casher_bringup/config/kitchens"
 DEMO = KITCHENS / "demo.yaml"
@@ -96,6 +97,14 @@ def test_a_saved_rig_is_read_back_unchanged(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
+def test_the_whole_word_of_a_calibration_is_kept(tmp_path):
+    said = Calibration(
+        "granny-1", "2026-11-21", "passed", "granny", {"camera_left": "123"}, "7 x 5", "0.1.0", {"touch_max_mm": 3.5}
+    )
+    save_rig(dataclasses.replace(load_rig(DEMO), calibration=said), tmp_path / "rig.yaml")
+    assert load_rig(tmp_path / "rig.yaml").calibration == said
+
+
 def test_an_unquoted_date_is_text(tmp_path):
     path = tmp_path / "kitchen.yaml"
     path.write_text(DEMO.read_text().replace("'2025-11-01'", "2025-11-01"))
@@ -141,8 +150,10 @@ def test_an_unknown_kitchen_is_refused_with_the_known_ones(tmp_path):
         (setting("speed", to=1), "unknown fields speed"),
         (setting("workspace", "low", to=[1, 1, 1]), "low must be below high"),
         (setting("calibration", "status", to="good"), "one of simulated, passed, failed"),
-        (setting("calibration", "status", to="failed"), "'failed'.*casher calibrate demo"),
-        (setting("calibration", "status", to="uncalibrated"), "casher calibrate demo"),
+        (setting("calibration", "figures", to={"touch_max_mm": "small"}), "figures must be 1 numbers"),
+        (setting("calibration", "serials", to=["123"]), "serials of the calibration must be a mapping"),
+        (setting("calibration", "status", to="failed"), "'failed'.*casher calibrate collect --kitchen demo"),
+        (setting("calibration", "status", to="uncalibrated"), "casher calibrate collect --kitchen demo"),
     ],
 )
 def test_a_wrong_rig_file_is_refused_and_the_error_names_file_and_fault(tmp_path, change, says):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from casher_perception.rig import RigError, find_rig, load_rig
+from casher_perception.rig import RigError, find_rig, load_rig, save_rig
+from casher_perception.rig_trust import MAX_AGE_DAYS, WORDS, accepted, doubts, words_in
 from casher_perception.sources import SOURCES
 from casher_policy.episode import SIDES
 from casher_policy.policies import PolicyError, check_policy
@@ -66,6 +67,10 @@ class EvalArgs:
     """Of the simulation, 1 is real time; 0 as fast as it goes."""
     viewer: bool = False
     """Show the simulation in the browser."""
+    calibration: str = ""
+    """What is wrong with the cameras' calibration and is accepted: accept-failed, accept-stale, accept-mismatched."""
+    calibration_days: int = MAX_AGE_DAYS
+    """A calibration older than this many days is stale."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def plan(args, now=None):
         task_named(args.task)
         check_policy(args.policy, args.task, args.robot)
         rig_path = find_rig(args.kitchen, kitchen_folders())
-        rig = load_rig(rig_path)
+        rig, chosen = _trusted(rig_path, args, now or datetime.now())
     except (RigError, PolicyError, ValueError) as error:
         raise ArgumentError(str(error)) from error
     objects, sides, known_objects, known_sides = ("mug", "bowl", "box"), SIDES, None, (*SIDES, "front")
@@ -146,10 +151,10 @@ def plan(args, now=None):
             f"this version has no source for {CAMERA_SOURCE} cameras (it has {', '.join(SOURCES)}), so robot "
             f"'{args.robot}' would be blind: use robot:=sim"
         )
-    elif rig.calibration.status != "passed":
+    elif rig.calibration.status == "simulated":
         raise ArgumentError(
-            f"the cameras of kitchen '{rig.kitchen}' are not calibrated (status '{rig.calibration.status}' "
-            f"in {rig_path}): a real arm moves only on a calibration that passed"
+            f"the cameras of kitchen '{rig.kitchen}' are not calibrated (status '{rig.calibration.status}' in "
+            f"{rig_path}): a real arm moves only on a calibration of real cameras; run 'casher calibrate collect'"
         )
     if args.objects:
         objects = _listed("objects", args.objects, known_objects)
@@ -160,7 +165,31 @@ def plan(args, now=None):
         sides = _listed("sides", args.sides, known_sides)
     # Last, so that an argument that is refused leaves no folder behind.
     out = _output_folder(args.out, now or datetime.now())
+    if chosen:
+        rig_path = out / "rig.yaml"
+        save_rig(rig, rig_path)
     return EvalPlan(args, rig_path, out, objects, sides, judge)
+
+
+def _trusted(path, args, now):
+    """-> the rig to evaluate on, and whether it is one whose faults a person accepted in words; else RigError."""
+    said = words_in(args.calibration)
+    rig = load_rig(path, calibrated=False)
+    if rig.calibration.status == "uncalibrated":
+        load_rig(path)  # refuses: poses that nobody measured cannot be accepted
+    if rig.calibration.status == "accepted":
+        raise RigError(f"{path} is the copy of a run whose faults were accepted: name the kitchen's own rig file")
+    found = doubts(rig, now.date(), args.calibration_days)
+    refused = [doubt for doubt in found if doubt not in said]
+    if refused:
+        raise RigError(
+            f"the calibration in {path} is not to be relied on: {'; '.join(found[doubt] for doubt in refused)}. "
+            f"Calibrate again ('casher calibrate collect --kitchen {rig.kitchen}'), or go on all the same with "
+            f"calibration:={','.join(WORDS[doubt] for doubt in found)}"
+        )
+    if found:
+        return accepted(rig, found), True
+    return load_rig(path), False
 
 
 def _simulated(args, rig):

@@ -1,8 +1,9 @@
 """The rig file of a kitchen: its cameras, where they stand in the base frame, and which calibration says so."""
 
+import dataclasses
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from casher_perception.camera_model import Intrinsics
 from casher_perception.geometry import pose_matrix, position_quat, require_rigid
 
 VERSION = 1
-STATUSES = ("simulated", "passed", "failed", "uncalibrated")
-"""Of a calibration. `simulated`: exact by construction; `passed` and `failed`: what the check of a real one said."""
-USABLE = ("simulated", "passed")
+STATUSES = ("simulated", "passed", "failed", "accepted", "uncalibrated")
+"""Of a calibration. `simulated`: exact by construction, or of a rehearsal without hardware; `passed` and `failed`: what
+the check of a real one said; `accepted`: one a person chose to use although it should not be (rig_trust)."""
+USABLE = ("simulated", "passed", "accepted")
 
 
 class RigError(ValueError):
@@ -30,6 +32,16 @@ class Calibration:
     """ISO 8601."""
     status: str
     """One of STATUSES."""
+    kitchen: str = ""
+    """Where it was made. This and what follows is empty in a file that does not say it."""
+    serials: dict = field(default_factory=dict)
+    """Camera -> serial of the camera that was calibrated."""
+    board: str = ""
+    """The board in words."""
+    software: str = ""
+    """Version that made it."""
+    figures: dict = field(default_factory=dict)
+    """Name with its unit -> number: what the check measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +100,8 @@ def load_rig(path, calibrated=True):
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RigError(
-            f"no rig file {path}: check the name of the kitchen, or run 'casher calibrate' to make one"
+            f"no rig file {path}: check the name of the kitchen, or make one with "
+            "'casher calibrate collect --kitchen NAME --serials LEFT RIGHT'"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise RigError(f"cannot read the rig file {path}: {error}") from None
@@ -101,7 +114,7 @@ def load_rig(path, calibrated=True):
     if calibrated and rig.calibration.status not in USABLE:
         raise RigError(
             f"rig file {path}: the calibration {rig.calibration.id!r} has the status '{rig.calibration.status}', "
-            f"needed is {' or '.join(USABLE)}: run 'casher calibrate {rig.kitchen}'"
+            f"needed is one of {', '.join(USABLE)}: run 'casher calibrate collect --kitchen {rig.kitchen}'"
         )
     return rig
 
@@ -124,7 +137,11 @@ def save_rig(rig, path):
     values = {
         "version": VERSION,
         "kitchen": rig.kitchen,
-        "calibration": {key: getattr(rig.calibration, key) for key in ("id", "date", "status")},
+        "calibration": {
+            key: value
+            for key, value in dataclasses.asdict(rig.calibration).items()
+            if value or key in ("id", "date", "status")
+        },
         "workspace": {"low": list(rig.workspace_low), "high": list(rig.workspace_high)},
         "cameras": cameras,
     }
@@ -149,12 +166,10 @@ class _OnceLoader(yaml.SafeLoader):
 def _rig(values):
     if isinstance(values, dict) and values.get("version") != VERSION:
         raise ValueError(
-            f"version must be {VERSION}, got {values.get('version')!r}: write it anew with 'casher calibrate'"
+            f"version must be {VERSION}, got {values.get('version')!r}: write it anew with 'casher calibrate collect'"
         )
     top = _fields(values, "the rig", ("version", "kitchen", "calibration", "workspace", "cameras"))
-    calibration = _fields(top["calibration"], "calibration", ("id", "date", "status"))
-    if calibration["status"] not in STATUSES:
-        raise ValueError(f"calibration status must be one of {', '.join(STATUSES)}, got {calibration['status']!r}")
+    calibration = _calibration(top["calibration"])
     workspace = _fields(top["workspace"], "workspace", ("low", "high"))
     low, high = (_numbers(workspace[key], 3, f"workspace {key}") for key in ("low", "high"))
     if not all(a < b for a, b in zip(low, high, strict=True)):
@@ -168,7 +183,23 @@ def _rig(values):
         if camera.serial in owner:
             raise ValueError(f"{owner[camera.serial]} and {name} have the same serial {camera.serial!r}: correct one")
         owner[camera.serial] = name
-    return Rig(str(top["kitchen"]), Calibration(*(str(v) for v in calibration.values())), low, high, cameras)
+    return Rig(str(top["kitchen"]), calibration, low, high, cameras)
+
+
+def _calibration(values):
+    texts = ("id", "date", "status", "kitchen", "board", "software")
+    given = _fields(values, "calibration", texts[:3], (*texts[3:], "serials", "figures"))
+    if given["status"] not in STATUSES:
+        raise ValueError(f"calibration status must be one of {', '.join(STATUSES)}, got {given['status']!r}")
+    for name in ("serials", "figures"):
+        if not isinstance(given.get(name, {}), dict):
+            raise ValueError(f"{name} of the calibration must be a mapping, got {given[name]!r}")
+    figures = given.get("figures", {})
+    return Calibration(
+        **{name: str(given[name]) for name in texts if name in given},
+        serials={str(camera): str(serial) for camera, serial in given.get("serials", {}).items()},
+        figures=dict(zip(figures, _numbers(list(figures.values()), len(figures), "figures"), strict=True)),
+    )
 
 
 def _camera(name, values):
