@@ -12,10 +12,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.harness import finish
-from casher_bringup.statistics import wilson
 from casher_franka.arm import ArmFault
 from casher_policy.action import decode
 from casher_policy.expert import Expert
+from casher_policy.statistics import wilson
 from casher_policy.task import TASKS, task_named
 from casher_sim.procedural import kitchen, save_kitchen
 from casher_sim.twin_kitchen import TwinKitchen

@@ -14,8 +14,8 @@ from casher_bringup.episode_bags import read_episodes
 from casher_bringup.recover import recover
 from casher_bringup.report import ReportArgs, main
 from casher_bringup.report_summary import summarise
-from casher_bringup.statistics import clopper_pearson, percentiles, wilson
 from casher_perception.conversions import cloud_message
+from casher_policy.statistics import clopper_pearson, percentiles, wilson
 
 OUTCOMES = ("success", "failure", "success", "fault", "aborted", "success", "failure")
 

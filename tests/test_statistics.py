@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from casher_bringup.statistics import clopper_pearson, percentiles, wilson
+from casher_policy.statistics import clopper_pearson, percentiles, wilson
 
 INTERVALS = pytest.mark.parametrize("interval", [wilson, clopper_pearson])
 TRIALS = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

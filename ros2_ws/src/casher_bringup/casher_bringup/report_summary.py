@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import asdict
 
 from casher_bringup.episode_bags import TIMES
-from casher_bringup.statistics import clopper_pearson, percentiles, wilson
 from casher_policy.episode import Outcome
+from casher_policy.statistics import clopper_pearson, percentiles, wilson
 
 FORMAT_VERSION = 1
 CONFIDENCE = 0.95
