@@ -70,7 +70,9 @@ def test_the_observation_says_what_the_table_says():
     assert np.allclose(observations[:, 7:9], 1.0, atol=0.01)
     assert np.allclose(observations[:, 13:16], world.T_base_tcp[:, :3, 3], atol=1e-6)
     assert np.allclose(observations[:, 16:19], world.p_base_site, atol=1e-6)
-    assert np.allclose(observations[:, 19:], 2 * [[s.object_model.radius, s.object_model.height] for s in (BOX, MUG)], atol=1e-6)
+    assert np.allclose(
+        observations[:, 19:], 2 * [[s.object_model.radius, s.object_model.height] for s in (BOX, MUG)], atol=1e-6
+    )
     home = world.kinematics.forward(np.array(HOME_JOINTS))[:3, 3]
     assert np.allclose(observations[:, 13:16], home, atol=0.001)
 
@@ -156,6 +158,16 @@ def test_a_lost_object_ends_the_episode_without_reward():
     _, rewards, terminated, _, info = env.step(np.full(2, Action.OPEN))
     assert info["lost"].tolist() == terminated.tolist() == [True, False]
     assert not rewards.any()
+
+
+def test_an_object_far_below_the_shelf_it_belongs_onto_is_not_lost():
+    env = make(1)
+    env.reset(seed=0)
+    env.world._sites.position[:, 2] += 1.0
+    assert not env.step(np.array([Action.OPEN]))[4]["lost"].any()
+    group = env.world._groups[0]
+    group._qpos[0, group.scene.object_qpos.start + 2] -= 0.6
+    assert env.step(np.array([Action.OPEN]))[4]["lost"].all()
 
 
 def test_a_world_whose_physics_fails_ends_and_starts_again():

@@ -39,7 +39,7 @@ from casher_sim.placement import Placement
 OBSERVATION = 21
 _BEYOND_PAPER = 5
 _LOST_BELOW_M, _LOST_BEYOND_M = 0.5, 1.5
-"""An object this far below the goal, or this far from the base, is not coming back."""
+"""An object this far below both its start and the goal, or this far from the base, is not coming back."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class KitchenEnv(VectorEnv):
         """(num_envs,) actions in each world's episode so far."""
         self._seeds, self._episodes = None, np.zeros(num_envs, dtype=np.int64)
         self._ended = np.ones(num_envs, dtype=bool)
+        self._start_z = np.zeros(num_envs)
 
     def reset(self, *, seed=None, options=None):
         """-> observations (num_envs, size) float32, info.
@@ -175,6 +176,7 @@ class KitchenEnv(VectorEnv):
     def _start(self, ids):
         if len(ids):
             self.world.reset(ids, *self._placement.draw(ids, self._seeds[ids], self._episodes[ids]))
+            self._start_z[ids] = self.world.object_qpos[ids, 2]
         self._episodes[ids] += 1
         self.steps_done[ids], self._ended[ids] = 0, False
 
@@ -193,7 +195,7 @@ class KitchenEnv(VectorEnv):
         if not self.world.has_object:
             return np.zeros(self.num_envs, dtype=bool)
         p = self.world.object_qpos[:, :3]
-        below = p[:, 2] < self.world.p_base_site[:, 2] - _LOST_BELOW_M
+        below = p[:, 2] < np.minimum(self._start_z, self.world.p_base_site[:, 2]) - _LOST_BELOW_M
         return below | (np.linalg.norm(p[:, :2], axis=1) > _LOST_BEYOND_M)
 
     def _unfulfilled(self, state, failed):
