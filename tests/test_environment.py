@@ -181,18 +181,21 @@ def test_a_world_whose_physics_fails_ends_and_starts_again():
     assert not terminated.any() and not info["broken"].any()
 
 
-def test_without_autoreset_a_world_that_ended_has_to_be_reset_first():
-    env = make(2, task=short(2), autoreset_mode=AutoresetMode.DISABLED)
-    with pytest.raises(RuntimeError, match="reset them first"):
+def test_without_autoreset_a_world_that_ended_stands_still_until_it_is_reset():
+    env = make(2, task=short(3), autoreset_mode=AutoresetMode.DISABLED)
+    with pytest.raises(RuntimeError, match="call reset first"):
         env.step(np.zeros(2, dtype=int))
     env.reset(seed=0)
-    roll(env, 1)
-    _, _, _, truncated, info = env.step(np.full(2, Action.OPEN))
-    assert truncated.all() and "final_obs" not in info
-    with pytest.raises(RuntimeError, match="2 worlds have no episode"):
-        env.step(np.zeros(2, dtype=int))
+    roll(env, 2)
+    env.reset(options={"ids": [1]})
+    first, _, _, truncated, info = env.step(np.full(2, Action.OPEN))
+    assert truncated.tolist() == [True, False] and "final_obs" not in info
+    second, rewards, _, truncated, info = env.step(np.full(2, Action.PLUS_Z))
+    assert (second[0] == first[0]).all() and (second[1] != first[1]).any()
+    assert truncated.tolist() == [True, False] and info["steps"].tolist() == [3, 2] and not rewards.any()
     env.reset(options={"ids": truncated})
-    env.step(np.zeros(2, dtype=int))
+    _, _, _, truncated, info = env.step(np.full(2, Action.PLUS_Z))
+    assert truncated.tolist() == [False, True] and info["steps"].tolist() == [1, 3]
     with pytest.raises(ValueError, match="SAME_STEP or DISABLED here"):
         make(autoreset_mode=AutoresetMode.NEXT_STEP)
 

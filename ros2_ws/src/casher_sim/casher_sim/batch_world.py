@@ -113,12 +113,16 @@ class BatchWorld:
                 group.reset(worlds // len(self._groups), self.shift[worlds], pose[mine])
                 self._measure(group, worlds, worlds // len(self._groups))
 
-    def act(self, actions):
-        """One action (size,) integer in every world."""
+    def act(self, actions, ids=None):
+        """One action (size,) integer in every world; in those of ids (B,) increasing, and the others stand still."""
         target = decode(actions, self.T_base_tcp, self.width, self.steps)
-        q, self.reached = self.kinematics.inverse(target.T_base_tcp, self.joints, HOME_JOINTS)
-        q[~self.reached] = self._commanded[~self.reached]
-        width = np.where(self.reached, target.width, self.width)
+        q, reached = self.kinematics.inverse(target.T_base_tcp, self.joints, HOME_JOINTS)
+        ids = np.arange(self.size) if ids is None else np.asarray(ids)
+        acts = np.zeros(self.size, dtype=bool)
+        acts[ids] = True
+        self.reached = np.where(acts, reached, self.reached)
+        q = np.where((acts & reached)[:, None], q, self._commanded)
+        width = np.where(acts & reached, target.width, self.width)
         # A minimum-jerk profile peaks at 1.875 times its mean speed.
         needed = np.ceil(1.875 * np.abs(q - self._commanded).max(axis=1) / (JOINT_SPEED_RAD_S * TIMESTEP_S))
         ramp = np.maximum(needed, np.where(self.grasped, CARRY_RAMP_STEPS, RAMP_STEPS))
@@ -126,13 +130,16 @@ class BatchWorld:
         long = (ramp > RAMP_STEPS) | (width != self.width)
         control = self._motion.controls(self._commanded, q, ramp, width, LONG_STEPS if long.any() else ACTION_STEPS)
         for i, group in enumerate(self._groups):
-            worlds = slice(i, None, len(self._groups))
-            group.advance(None, control[worlds, :ACTION_STEPS])
-            if len(more := np.flatnonzero(long[worlds])):
-                group.advance(more, control[worlds][more, ACTION_STEPS:])
-            self._measure(group, worlds, slice(None))
+            worlds = ids[ids % len(self._groups) == i]
+            own = worlds // len(self._groups)
+            if not len(own):
+                continue
+            group.advance(own, control[worlds, :ACTION_STEPS])
+            if long[worlds].any():
+                group.advance(own[long[worlds]], control[worlds[long[worlds]], ACTION_STEPS:])
+            self._measure(group, worlds, own)
         self._commanded, self.width = q, width
-        self.physics_steps = np.where(long, LONG_STEPS, ACTION_STEPS)
+        self.physics_steps = np.where(acts, np.where(long, LONG_STEPS, ACTION_STEPS), 0)
 
     @property
     def T_base_object(self):

@@ -18,8 +18,8 @@ could not know where to put what it holds, nor where to hold it; `Preset.beyond_
 
 An episode ends by success (terminated, reward 1), by the loss of the object or a failure of the physics (terminated,
 reward 0), or by the task's horizon (truncated, reward 0). All other rewards are 0. Autoreset is SAME_STEP: where an
-episode ends, `step` returns the first observation of the next, and the last one is in info["final_obs"]; or DISABLED:
-worlds that ended have to be reset by the caller before the next step.
+episode ends, `step` returns the first observation of the next, and the last one is in info["final_obs"]; or DISABLED: a
+world that ended stands still, at no cost, with its flags as they were and reward 0, until the caller resets it.
 """
 
 from dataclasses import dataclass
@@ -112,11 +112,11 @@ class KitchenEnv(VectorEnv):
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions are ({self.num_envs},) integers, got shape {actions.shape}")
-        if self._ended.any():
-            worlds = np.flatnonzero(self._ended)
-            raise RuntimeError(f"{len(worlds)} worlds have no episode ({worlds[:5].tolist()} ...): reset them first")
-        self.world.act(actions)
-        self.steps_done += 1
+        if self._seeds is None:
+            raise RuntimeError("no world has an episode: call reset first")
+        going = ~self._ended
+        self.world.act(actions, np.flatnonzero(going))
+        self.steps_done += going
         state, broken = self.world.task_state(), self.world.broken.copy()
         success = self.task.success(state) & ~broken
         lost = self._lost() & ~broken
@@ -130,7 +130,7 @@ class KitchenEnv(VectorEnv):
             "broken": broken,
             "unreachable": ~self.world.reached,
             "steps": self.steps_done.copy(),
-            "unfulfilled": self._unfulfilled(state, ended & ~success),
+            "unfulfilled": self._unfulfilled(state, ended & going & ~success),
         }
         if ended.any():
             if self.autoreset_mode == AutoresetMode.SAME_STEP:
@@ -139,7 +139,7 @@ class KitchenEnv(VectorEnv):
                 observations = self._observe()
             else:
                 self._ended = ended
-        return observations, success.astype(np.float64), terminated, truncated, info
+        return observations, (success & going).astype(np.float64), terminated, truncated, info
 
     def close(self, **kwargs):
         """Nothing has to be released."""
