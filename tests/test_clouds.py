@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from casher_perception import clouds
 from casher_perception.camera_model import Intrinsics
+from casher_perception.deprojection import DepthLens
 from casher_perception.geometry import inverse, pose_matrix, transform
 
 CAMERA = Intrinsics(40, 30, 32.0, 33.0, 19.2, 14.7)
@@ -38,7 +39,7 @@ def test_deprojection_is_rays_times_depth_moved_and_cropped(seed):
     all_points = transform(T_BASE_CAMERA, (CAMERA.rays() * (depth * 0.001)[..., None]).reshape(-1, 3))
     # Points on the very face of the box may fall either way with the rounding.
     margin = np.abs(all_points[:, None] - np.array([LOW, HIGH])).min(axis=(1, 2))
-    assert margin[depth.ravel() > 0].min() > 1e-6
+    assume(margin[depth.ravel() > 0].min() > 1e-6)
     expected = (depth.ravel() > 0) & np.all((all_points > LOW) & (all_points < HIGH), axis=1)
     assert 0 < expected.sum() < expected.size
     np.testing.assert_allclose(points, all_points[expected], atol=1e-6)
@@ -56,7 +57,7 @@ def test_a_depth_scale_is_the_length_of_one_count():
 def test_two_lenses_in_one_place_see_what_one_lens_sees():
     depth, colour = images(1)
     one = clouds.deproject(depth, colour, CAMERA, T_BASE_CAMERA, LOW, HIGH)
-    two = clouds.deproject_unaligned(depth, colour, CAMERA, CAMERA, np.eye(4), T_BASE_CAMERA, LOW, HIGH)
+    two = clouds.deproject_unaligned(depth, colour, CAMERA, DepthLens(CAMERA, np.eye(4)), T_BASE_CAMERA, LOW, HIGH)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -68,7 +69,8 @@ def test_a_point_takes_the_colour_of_the_pixel_it_projects_to_in_the_other_lens(
     rows, columns = np.mgrid[:48, :64]
     colour = np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8)  # each pixel says where it is
     wide = (-99,) * 3, (99,) * 3
-    points, colours = clouds.deproject_unaligned(depth, colour, CAMERA, lens, T_colour_depth, np.eye(4), *wide)
+    depth_lens = DepthLens(CAMERA, T_colour_depth)
+    points, colours = clouds.deproject_unaligned(depth, colour, lens, depth_lens, inverse(T_colour_depth), *wide)
     pixels = lens.project(transform(T_colour_depth, points.astype(np.float64)))
     assert 100 < len(points) <= np.count_nonzero(depth)
     assert np.abs(pixels - colours[:, :2]).max() <= 0.5 + 1e-3
@@ -92,7 +94,7 @@ def test_images_of_another_size_than_the_intrinsics_are_refused(change):
 
 def test_a_frame_without_depth_gives_an_empty_cloud_all_the_way():
     depth, colour = np.zeros((30, 40), np.uint16), np.zeros((30, 40, 3), np.uint8)
-    points, colours = clouds.camera_cloud(depth, colour, CAMERA, T_BASE_CAMERA, LOW, HIGH, 0.01)
+    points, colours = clouds.CameraCloud(CAMERA, T_BASE_CAMERA, LOW, HIGH, 0.01)(depth, colour)
     assert points.shape == colours.shape == (0, 3)
     assert clouds.merge([(points, colours)] * 2, [T_BASE_CAMERA] * 2)[0].shape == (0, 3)
 
@@ -196,7 +198,7 @@ def test_points_of_another_type_are_refused_not_converted():
 
 def test_a_published_cloud_is_in_the_optical_frame_and_its_points_were_inside_the_box_in_base():
     depth, colour = images(5)
-    points, colours = clouds.camera_cloud(depth, colour, CAMERA, T_BASE_CAMERA, LOW, HIGH, 0.05)
+    points, colours = clouds.CameraCloud(CAMERA, T_BASE_CAMERA, LOW, HIGH, 0.05)(depth, colour)
     assert len(points) == len(colours) > 10
     assert points[:, 2].min() > 0  # in front of the camera
     merged, _ = clouds.merge([(points, colours)], [T_BASE_CAMERA])
@@ -245,6 +247,12 @@ def test_more_points_than_there_are_cannot_be_drawn(n):
 def test_nothing_is_compiled_after_the_import():
     from casher_perception import kernels
 
-    compiled = [kernels.deproject, kernels.deproject_unaligned, kernels.voxel_add, kernels.voxel_means]
+    compiled = [
+        kernels.deproject,
+        kernels.deproject_unaligned,
+        kernels.register,
+        kernels.voxel_add,
+        kernels.voxel_means,
+    ]
     clouds.warm_up()
-    assert [len(kernel.signatures) for kernel in compiled] == [1, 1, 1, 1]
+    assert [len(kernel.signatures) for kernel in compiled] == [1] * len(compiled)

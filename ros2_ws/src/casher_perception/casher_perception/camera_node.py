@@ -1,5 +1,7 @@
 """One camera: reads its source and publishes its cropped, voxelised cloud; images only while somebody listens."""
 
+import logging
+import os
 import sys
 import threading
 import time
@@ -12,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from casher_perception.clouds import camera_cloud, warm_up
+from casher_perception.clouds import CameraCloud, warm_up
 from casher_perception.conversions import (
     camera_info_message,
     cloud_message,
@@ -20,6 +22,7 @@ from casher_perception.conversions import (
     diagnostics_message,
     image_message,
 )
+from casher_perception.deprojection import Registration
 from casher_perception.freshness import Silence
 from casher_perception.parameters import declare
 from casher_perception.rig import RigError, load_rig, optical_frame
@@ -32,14 +35,16 @@ DIAGNOSTICS_HZ = 2.0
 class CameraPublisher:
     """The topics of one camera, filled from its frames. Used by CameraNode and, in its own process, by the simulator.
 
-    intrinsics: of the aligned images; T_base_camera (4, 4): pose of the optical frame; crop_low, crop_high (3,) [m]: a
-    box in the BASE frame; voxel_m [m]. The points are published in the optical frame.
+    intrinsics: of the colour image; T_base_camera (4, 4): pose of its optical frame; crop_low, crop_high (3,) [m]: a
+    box in the BASE frame; voxel_m [m]; depth_lens: None for depth images aligned with the colour images. The points
+    are published in the optical frame.
     """
 
-    def __init__(self, node, name, intrinsics, T_base_camera, crop_low, crop_high, voxel_m):
+    def __init__(self, node, name, intrinsics, T_base_camera, crop_low, crop_high, voxel_m, depth_lens=None):
         self.frame_id = optical_frame(name)
-        self._intrinsics, self._T_base_camera = intrinsics, T_base_camera
-        self._crop = tuple(crop_low), tuple(crop_high), voxel_m
+        self._intrinsics = intrinsics
+        self._cloud = CameraCloud(intrinsics, T_base_camera, crop_low, crop_high, voxel_m, depth_lens)
+        self._aligned = Registration(intrinsics, depth_lens) if depth_lens else lambda depth: depth
 
         def publisher(message_type, topic):
             return node.create_publisher(message_type, f"/{name}/{topic}", qos_profile_sensor_data)
@@ -51,7 +56,7 @@ class CameraPublisher:
 
     def publish(self, frame):
         """Publish a Frame -> how many points its cloud has."""
-        points, colours = camera_cloud(frame.depth, frame.colour, self._intrinsics, self._T_base_camera, *self._crop)
+        points, colours = self._cloud(frame.depth, frame.colour)
         about = self.frame_id, frame.stamp_ns
         self._points.publish(cloud_message(points, colours, *about))
         if self._colour.get_subscription_count():
@@ -59,7 +64,7 @@ class CameraPublisher:
         if self._info.get_subscription_count():
             self._info.publish(camera_info_message(self._intrinsics, *about))
         if self._depth.get_subscription_count():
-            self._depth.publish(image_message(frame.depth, "16UC1", *about))
+            self._depth.publish(image_message(self._aligned(frame.depth), "16UC1", *about))
         return len(points)
 
 
@@ -77,10 +82,23 @@ class CameraConfig:
     """(x, y, z) [m], base frame: points outside the crop are not sent."""
     crop_high: tuple
     """(x, y, z) [m], base frame."""
+    playback: str = ""
+    """Rehearsal: path of a recording (.db3) to take the frames from, again and again; source realsense only."""
     voxel_m: float = 0.005
     """Edge of the voxels [m]."""
     silence_s: float = 1.0
     """Without a frame for longer than this [s] the diagnostics say so."""
+
+
+class LogBridge(logging.Handler):
+    """Passes on to ROS what the source logs."""
+
+    def __init__(self, logger):
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record):
+        (self._logger.warning if record.levelno >= logging.WARNING else self._logger.info)(record.getMessage())
 
 
 class CameraNode(Node):
@@ -93,9 +111,14 @@ class CameraNode(Node):
         rig = load_rig(config.rig)
         if config.camera not in rig.cameras:
             raise RigError(f"no camera {config.camera!r} in {config.rig}: known are {', '.join(rig.cameras)}")
+        if config.playback and config.source != "realsense":
+            raise ValueError(f"playback is for the source realsense, got {config.source!r}: leave it out")
         mount = rig.cameras[config.camera]
         warm_up()
-        self._source = open_source(config.source, mount)
+        self._log = LogBridge(self.get_logger())
+        logging.getLogger("casher_perception").addHandler(self._log)
+        logging.getLogger("casher_perception").setLevel(logging.INFO)
+        self._source = open_source(config.source, mount, **({"playback": config.playback} if config.playback else {}))
         self._publisher = CameraPublisher(
             self,
             config.camera,
@@ -104,6 +127,7 @@ class CameraNode(Node):
             config.crop_low,
             config.crop_high,
             config.voxel_m,
+            self._source.depth_lens,
         )
         self._silence = Silence([config.camera], config.silence_s)
         self._frames = self._last_points = 0
@@ -118,6 +142,7 @@ class CameraNode(Node):
         self._stop.set()
         self._reader.join(4 * READ_TIMEOUT_S)
         self._source.close()
+        logging.getLogger("casher_perception").removeHandler(self._log)
         super().destroy_node()
 
     def _read(self):
@@ -136,13 +161,20 @@ class CameraNode(Node):
             self.context.try_shutdown()
 
     def _publish_diagnostics(self):
-        camera, now_s = self._config.camera, time.monotonic()
+        camera, now_s, health = self._config.camera, time.monotonic(), self._source.health()
+        heard = self._silence.message(camera, now_s, "frame")
         status = diagnostic_status(
             f"camera: {camera}",
-            not self._silence.silent(now_s),
-            self._silence.message(camera, now_s, "frame"),
+            health.ok and not self._silence.silent(now_s),
+            f"{heard}; {health.message}" if health.message else heard,
             self._source.serial,
-            {"frames": self._frames, "points": self._last_points, "source": self._config.source},
+            {
+                "frames": self._frames,
+                "points": self._last_points,
+                "source": self._config.source,
+                "playback": self._config.playback or "none",
+                **health.values,
+            },
         )
         self._diagnostics.publish(diagnostics_message([status], self.get_clock().now().nanoseconds))
 
@@ -165,7 +197,8 @@ def main():
             node.destroy_node()
         rclpy.try_shutdown()
     if node.failure is not None:
-        sys.exit(1)
+        # Not sys.exit: a driver that hangs in a thread of its own would keep the interpreter from ending.
+        os._exit(1)
 
 
 if __name__ == "__main__":

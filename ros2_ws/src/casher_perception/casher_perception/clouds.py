@@ -8,6 +8,7 @@ import numpy as np
 
 from casher_perception import kernels
 from casher_perception.camera_model import DEPTH_UNIT_M, Intrinsics
+from casher_perception.deprojection import Deprojection, DepthLens, Registration, box
 from casher_perception.geometry import inverse, transform
 
 
@@ -18,50 +19,34 @@ def deproject(depth, colour, intrinsics, T_target_camera, crop_low, crop_high, d
     crop_low, crop_high (3,) [m] in the target frame, inclusive. In the order of the pixels. ValueError for images
     of another size than the intrinsics say.
     """
-    _require_images(depth, colour, intrinsics, intrinsics)
-    low, high = _box(crop_low, crop_high)
-    columns, rows = _lines(intrinsics, T_target_camera, depth_scale)
-    p = np.asarray(T_target_camera, dtype=np.float32)[:3, 3].copy()
-    points, colours = np.empty((depth.size, 3), np.float32), np.empty((depth.size, 3), np.uint8)
-    n = kernels.deproject(
-        np.ascontiguousarray(depth), np.ascontiguousarray(colour), columns, rows, p, low, high, points, colours
-    )
-    return points[:n], colours[:n]
+    return Deprojection(intrinsics, T_target_camera, crop_low, crop_high, unit_m=depth_scale)(depth, colour)
 
 
-def deproject_unaligned(
-    depth, colour, depth_intrinsics, colour_intrinsics, T_colour_depth, T_target_depth, crop_low, crop_high,
-    depth_scale=DEPTH_UNIT_M,
-):  # fmt: skip
-    """As `deproject`, for a depth and a colour image from different lenses: each point takes the colour it projects to.
+def deproject_unaligned(depth, colour, intrinsics, depth_lens, T_target_camera, crop_low, crop_high):
+    """As `deproject`, for a depth image from a DepthLens of its own: each point takes the colour it projects to.
 
-    T_colour_depth (4, 4) from the depth to the colour optical frame. Points the colour image does not see are dropped.
+    intrinsics and T_target_camera are the colour camera's. Points the colour image does not see are dropped.
     """
-    _require_images(depth, colour, depth_intrinsics, colour_intrinsics)
-    low, high = _box(crop_low, crop_high)
-    columns, rows = _lines(depth_intrinsics, T_target_depth, depth_scale)
-    colour_columns, colour_rows = _lines(depth_intrinsics, T_colour_depth, depth_scale)
-    p = np.asarray(T_target_depth, dtype=np.float32)[:3, 3].copy()
-    q = np.asarray(T_colour_depth, dtype=np.float32)[:3, 3].copy()
-    k = np.float32([colour_intrinsics.fx, colour_intrinsics.fy, colour_intrinsics.cx, colour_intrinsics.cy])
-    points, colours = np.empty((depth.size, 3), np.float32), np.empty((depth.size, 3), np.uint8)
-    n = kernels.deproject_unaligned(
-        np.ascontiguousarray(depth), np.ascontiguousarray(colour), columns, rows, p, colour_columns, colour_rows, q, k,
-        low, high, points, colours,
-    )  # fmt: skip
-    return points[:n], colours[:n]
+    return Deprojection(intrinsics, T_target_camera, crop_low, crop_high, depth_lens)(depth, colour)
 
 
-def camera_cloud(depth, colour, intrinsics, T_base_camera, crop_low, crop_high, voxel_m):
-    """One camera's cloud as it is published -> points [m] (N, 3) float32 in the OPTICAL frame and colours (N, 3).
+class CameraCloud:
+    """One camera's cloud as it is published: made once, called for every frame.
 
-    Images as for `deproject`. Box [m] and voxels lie in the base frame, so that the voxels of all cameras coincide.
+    intrinsics, T_base_camera (4, 4): of the colour camera; depth_lens: None for a depth image aligned with its colour.
+    Box [m] and voxels lie in the base frame, so that the voxels of all cameras coincide.
     """
-    low, high = crop_low, crop_high
-    points, colours = voxel_downsample(
-        *deproject(depth, colour, intrinsics, T_base_camera, low, high), voxel_m, low, high
-    )
-    return transform(inverse(T_base_camera), points), colours
+
+    def __init__(self, intrinsics, T_base_camera, crop_low, crop_high, voxel_m, depth_lens=None):
+        self._deproject = Deprojection(intrinsics, T_base_camera, crop_low, crop_high, depth_lens)
+        self._grid = VoxelGrid(crop_low, crop_high, voxel_m)
+        self._T_camera_base = inverse(T_base_camera)
+
+    def __call__(self, depth, colour):
+        """Images as for `deproject` -> points [m] (N, 3) float32 in the OPTICAL frame and colours (N, 3)."""
+        self._grid.add(*self._deproject(depth, colour))
+        points, colours = self._grid.take()
+        return transform(self._T_camera_base, points), colours
 
 
 def merge(clouds, transforms):
@@ -73,7 +58,7 @@ def merge(clouds, transforms):
 def crop(points, colours, low, high):
     """The points inside the box low .. high (3,) [m], inclusive, and their colours; non-finite points are dropped."""
     points, colours = _cloud(points, colours)
-    low, high = _box(low, high)
+    low, high = box(low, high)
     inside = np.logical_and(points >= low, points <= high).all(axis=1)  # false for NaN
     return points[inside], colours[inside]
 
@@ -97,7 +82,7 @@ class VoxelGrid:
     def __init__(self, low, high, voxel_m):
         if not voxel_m > 0:
             raise ValueError(f"a voxel has a positive edge, got {voxel_m} m")
-        self._low, self._high = _box(low, high)
+        self._low, self._high = box(low, high)
         self._inverse = np.float32(1.0 / voxel_m)
         # One voxel to spare: the upper face belongs to the box, and the products are rounded.
         voxels = np.ceil((self._high - self._low).astype(np.float64) / voxel_m) + 1
@@ -160,10 +145,12 @@ def sample_random(points, n, generator):
 
 def warm_up():
     """Run every kernel once on next to nothing, so that the first camera frame does not wait for libraries to load."""
-    camera, T, box = Intrinsics(8, 8, 8.0, 8.0, 3.5, 3.5), np.eye(4), ((-9.0, -9.0, -9.0), (9.0, 9.0, 9.0))
+    camera, T, corners = Intrinsics(8, 8, 8.0, 8.0, 3.5, 3.5), np.eye(4), ((-9.0, -9.0, -9.0), (9.0, 9.0, 9.0))
     depth, colour = np.full((8, 8), 1000, np.uint16), np.zeros((8, 8, 3), np.uint8)
-    deproject_unaligned(depth, colour, camera, camera, T, T, *box)
-    points, _ = voxel_downsample(*deproject(depth, colour, camera, T, *box), 0.005, *box)
+    lens = DepthLens(camera, T)
+    deproject_unaligned(depth, colour, camera, lens, T, *corners)
+    Registration(camera, lens)(depth)
+    points, _ = voxel_downsample(*deproject(depth, colour, camera, T, *corners), 0.005, *corners)
     sample_farthest(points, 8, 0)
 
 
@@ -181,32 +168,6 @@ def _cloud(points, colours):
     return points, colours
 
 
-def _box(low, high):
-    low, high = np.array(low, dtype=np.float32), np.array(high, dtype=np.float32)
-    if low.shape != (3,) or high.shape != (3,) or not np.all(low < high) or not np.isfinite([low, high]).all():
-        raise ValueError(f"a box is low (3,) < high (3,) [m], got {low.tolist()} .. {high.tolist()}")
-    return low, high
-
-
-def _require_images(depth, colour, depth_intrinsics, colour_intrinsics):
-    size = (depth_intrinsics.height, depth_intrinsics.width)
-    if depth.shape != size or depth.dtype != np.uint16:
-        raise ValueError(f"depth must be {size} uint16 as its intrinsics say, got {depth.shape} {depth.dtype}")
-    size = (colour_intrinsics.height, colour_intrinsics.width, 3)
-    if colour.shape != size or colour.dtype != np.uint8:
-        raise ValueError(f"colour must be {size} uint8 as its intrinsics say, got {colour.shape} {colour.dtype}")
-
-
 def _require_sample(points, n):
     if not 1 <= n <= len(points):
         raise ValueError(f"can draw 1 .. {len(points)} of {len(points)} points, got n = {n}")
-
-
-def _lines(intrinsics, T_target_camera, depth_scale):
-    """(3, W) and (3, H): their sum times the raw depth is R_target_camera @ point, in 3 products a pixel, not 11."""
-    R = np.asarray(T_target_camera, dtype=np.float64)[:3, :3] * depth_scale
-    x = (np.arange(intrinsics.width) - intrinsics.cx) / intrinsics.fx
-    y = (np.arange(intrinsics.height) - intrinsics.cy) / intrinsics.fy
-    columns = np.outer(R[:, 0], x)
-    rows = np.outer(R[:, 1], y) + R[:, 2:3]
-    return columns.astype(np.float32), rows.astype(np.float32)

@@ -79,6 +79,41 @@ def deproject_unaligned(depth, colour, columns, rows, p, to_columns, to_rows, q,
     return n
 
 
+@_compiled(types.void, _DEPTH, _LINES, _LINES, _VECTOR, _VECTOR, types.float32, types.uint16[:, ::1])
+def register(depth, to_columns, to_rows, q, k, counts_per_m, registered):
+    """Write each pixel of the depth image to all pixels of `registered`, all 0 at first, that its square covers.
+
+    to_columns, to_rows, q as for deproject_unaligned, but of the pixels' borders.
+    """
+    height, width = depth.shape
+    half = np.float32(0.5)
+    for v in range(height):
+        for u in range(width):
+            z = np.float32(depth[v, u])
+            if z == 0:
+                continue
+            w0 = (to_columns[2, u] + to_rows[2, v]) * z + q[2]
+            w1 = (to_columns[2, u + 1] + to_rows[2, v + 1]) * z + q[2]
+            if w0 <= 0 or w1 <= 0:
+                continue
+            count = (w0 + w1) * half * counts_per_m + half
+            if count >= 65536:
+                continue
+            x0 = ((to_columns[0, u] + to_rows[0, v]) * z + q[0]) / w0 * k[0] + k[2] + half
+            y0 = ((to_columns[1, u] + to_rows[1, v]) * z + q[1]) / w0 * k[1] + k[3] + half
+            x1 = ((to_columns[0, u + 1] + to_rows[0, v + 1]) * z + q[0]) / w1 * k[0] + k[2] + half
+            y1 = ((to_columns[1, u + 1] + to_rows[1, v + 1]) * z + q[1]) / w1 * k[1] + k[3] + half
+            if x1 < 0 or y1 < 0 or x0 >= registered.shape[1] or y0 >= registered.shape[0]:
+                continue
+            low_x, low_y = np.int64(max(x0, np.float32(0))), np.int64(max(y0, np.float32(0)))
+            high_x = min(np.int64(x1), registered.shape[1] - 1)
+            high_y = min(np.int64(y1), registered.shape[0] - 1)
+            for j in range(low_y, high_y + 1):
+                for i in range(low_x, high_x + 1):
+                    if registered[j, i] == 0 or count < registered[j, i]:
+                        registered[j, i] = np.uint16(count)
+
+
 @_compiled(
     types.UniTuple(types.int64, 3), _POINTS, _COLOURS, types.int64, _VECTOR, _VECTOR, types.float32,
     _read(types.int64, 1), _ROOM, _USED, _CELLS, types.int64, _SUMS, types.int64,

@@ -17,6 +17,8 @@ STATUSES = ("simulated", "passed", "failed", "accepted", "uncalibrated")
 """Of a calibration. `simulated`: exact by construction, or of a rehearsal without hardware; `passed` and `failed`: what
 the check of a real one said; `accepted`: one a person chose to use although it should not be (rig_trust)."""
 USABLE = ("simulated", "passed", "accepted")
+SYNCS = ("master", "slave")
+"""On a sync cable one camera is the master and every other one a slave."""
 
 
 class RigError(ValueError):
@@ -57,6 +59,8 @@ class CameraMount:
     rate_hz: float
     intrinsics: Intrinsics | None = None
     """As noted by the calibration; None: what the camera itself reports."""
+    sync: str | None = None
+    """One of SYNCS, with a sync cable between the cameras; None: each at its own time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,8 @@ class Rig:
     """... and below this one."""
     cameras: dict[str, CameraMount]
     """Name -> camera, at least two."""
+    table_m: float | None = None
+    """Height of the worktop [m], base frame: only the arm's hand reaches below it. None: the workspace's lowest."""
 
 
 def optical_frame(camera):
@@ -130,6 +136,8 @@ def save_rig(rig, path):
             "pose": {"position": position.tolist(), "quat_xyzw": quat_xyzw.tolist()},
             **{key: getattr(camera, key) for key in ("width", "height", "rate_hz")},
         }
+        if camera.sync is not None:
+            cameras[name]["sync"] = camera.sync
         if camera.intrinsics is not None:
             cameras[name]["intrinsics"] = {
                 key: float(getattr(camera.intrinsics, key)) for key in ("fx", "fy", "cx", "cy")
@@ -142,7 +150,11 @@ def save_rig(rig, path):
             for key, value in dataclasses.asdict(rig.calibration).items()
             if value or key in ("id", "date", "status")
         },
-        "workspace": {"low": list(rig.workspace_low), "high": list(rig.workspace_high)},
+        "workspace": {
+            "low": list(rig.workspace_low),
+            "high": list(rig.workspace_high),
+            **({} if rig.table_m is None else {"table": rig.table_m}),
+        },
         "cameras": cameras,
     }
     _rig(values)  # never write what cannot be read back
@@ -170,10 +182,13 @@ def _rig(values):
         )
     top = _fields(values, "the rig", ("version", "kitchen", "calibration", "workspace", "cameras"))
     calibration = _calibration(top["calibration"])
-    workspace = _fields(top["workspace"], "workspace", ("low", "high"))
+    workspace = _fields(top["workspace"], "workspace", ("low", "high"), ("table",))
     low, high = (_numbers(workspace[key], 3, f"workspace {key}") for key in ("low", "high"))
     if not all(a < b for a, b in zip(low, high, strict=True)):
         raise ValueError(f"workspace low must be below high, got {low} and {high}")
+    table_m = _numbers([workspace["table"]], 1, "workspace table")[0] if "table" in workspace else None
+    if table_m is not None and not low[2] <= table_m < high[2]:
+        raise ValueError(f"workspace table must be a height within {low[2]} .. {high[2]} m, got {table_m} m")
     if not isinstance(top["cameras"], dict) or len(top["cameras"]) < 2:
         given = list(top["cameras"]) if isinstance(top["cameras"], dict) else top["cameras"]
         raise ValueError(f"two cameras are needed, got {given}: name each one under 'cameras'")
@@ -183,7 +198,10 @@ def _rig(values):
         if camera.serial in owner:
             raise ValueError(f"{owner[camera.serial]} and {name} have the same serial {camera.serial!r}: correct one")
         owner[camera.serial] = name
-    return Rig(str(top["kitchen"]), calibration, low, high, cameras)
+    syncs = [camera.sync for camera in cameras.values()]
+    if any(syncs) and (None in syncs or syncs.count("master") != 1):
+        raise ValueError(f"on a sync cable one camera is the master and all others are slaves, got {syncs}")
+    return Rig(str(top["kitchen"]), calibration, low, high, cameras, table_m)
 
 
 def _calibration(values):
@@ -205,7 +223,7 @@ def _calibration(values):
 def _camera(name, values):
     if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
         raise ValueError(f"a camera's name is lower case letters, digits and _, as in a ROS topic, got {name!r}")
-    v = _fields(values, name, ("serial", "pose", "width", "height", "rate_hz"), ("intrinsics",))
+    v = _fields(values, name, ("serial", "pose", "width", "height", "rate_hz"), ("intrinsics", "sync"))
     pose = _fields(v["pose"], f"pose of {name}", ("position", "quat_xyzw"))
     position = _numbers(pose["position"], 3, f"position of {name}")
     quat_xyzw = _numbers(pose["quat_xyzw"], 4, f"quat_xyzw of {name}")
@@ -224,7 +242,9 @@ def _camera(name, values):
     if "intrinsics" in v:
         k = _fields(v["intrinsics"], f"intrinsics of {name}", ("fx", "fy", "cx", "cy"))
         intrinsics = Intrinsics(width, height, *_numbers(list(k.values()), 4, f"intrinsics of {name}"))
-    return CameraMount(str(v["serial"]), T, width, height, rate_hz, intrinsics)
+    if v.get("sync") not in (None, *SYNCS):
+        raise ValueError(f"sync of {name} must be one of {', '.join(SYNCS)}, or be left out, got {v['sync']!r}")
+    return CameraMount(str(v["serial"]), T, width, height, rate_hz, intrinsics, v.get("sync"))
 
 
 def _fields(values, what, required, optional=()):

@@ -1,12 +1,13 @@
-"""Where frames come from. A source delivers colour and depth images that are aligned pixel by pixel."""
+"""Where frames come from."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from casher_perception.camera_model import D435I_COLOUR_HFOV_RAD, DEPTH_UNIT_M, Intrinsics
+from casher_perception.deprojection import DepthLens
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,20 @@ class Frame:
     colour: np.ndarray
     """(H, W, 3) uint8, red green blue."""
     depth: np.ndarray
-    """(H, W) uint16 along the optical axis, in units of DEPTH_UNIT_M; 0 where nothing was measured."""
+    """(H, W) uint16 along the optical axis, 0 where nothing was measured: as seen by the source's depth_lens."""
     stamp_ns: int
     """[ns] since the epoch, when the shot was taken."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a source says about itself in /diagnostics."""
+
+    ok: bool = True
+    message: str = ""
+    """For people; empty when all is well."""
+    values: dict = field(default_factory=dict)
+    """Key -> anything that prints."""
 
 
 class CameraSource(Protocol):
@@ -26,9 +38,15 @@ class CameraSource(Protocol):
 
     serial: str
     intrinsics: Intrinsics
+    """Of the colour image."""
+    depth_lens: DepthLens | None
+    """Of the depth image; None: aligned with the colour image pixel by pixel, in units of DEPTH_UNIT_M."""
 
     def read(self, timeout_s):
         """The next Frame, or None when none came in timeout_s [s]. What the source cannot recover from is raised."""
+
+    def health(self):
+        """Health; may be called from another thread than read()."""
 
     def close(self):
         """Let go of the camera; afterwards read() is not called any more."""
@@ -44,7 +62,7 @@ class SyntheticSource:
     BALL_PERIOD_S = 4.0
 
     def __init__(self, mount, clock_ns=time.time_ns, sleep=time.sleep):
-        self.serial = mount.serial
+        self.serial, self.depth_lens = mount.serial, None
         self.intrinsics = mount.intrinsics or Intrinsics.from_fov(mount.width, mount.height, D435I_COLOUR_HFOV_RAD)
         self._period_ns = round(1e9 / mount.rate_hz)
         self._clock_ns, self._sleep = clock_ns, sleep
@@ -69,6 +87,10 @@ class SyntheticSource:
         colour, depth = self.render(self._index)
         self._index += 1
         return Frame(colour, depth, now_ns)
+
+    def health(self):
+        """Nothing can go wrong."""
+        return Health()
 
     def close(self):
         """Nothing is held."""
@@ -106,12 +128,18 @@ class SyntheticSource:
         return np.where(on_block, enters, table), colour
 
 
-SOURCES = {"synthetic": SyntheticSource}
-"""Name -> class, made from the CameraMount."""
+def _realsense(mount, **options):
+    from casher_perception.realsense_source import RealSenseSource  # the SDK, only where there is a camera for it
+
+    return RealSenseSource(mount, **options)
 
 
-def open_source(name, mount):
+SOURCES = {"synthetic": SyntheticSource, "realsense": _realsense}
+"""Name -> what makes the source from the CameraMount and the source's own options."""
+
+
+def open_source(name, mount, **options):
     """The source of that name for a camera of the rig; ValueError lists the known ones."""
     if name not in SOURCES:
         raise ValueError(f"unknown camera source {name!r}: known are {', '.join(SOURCES)}")
-    return SOURCES[name](mount)
+    return SOURCES[name](mount, **options)
