@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from casher_franka.arm import ArmFault
-from casher_policy.action import Action, decode
+from casher_policy.action import Action, ActionSteps, decode
 from casher_policy.episode import SIDES
 from casher_policy.expert import Expert, Privileged
 from casher_policy.task import task_named
@@ -57,8 +57,8 @@ def test_the_same_state_gives_the_same_action(scene):
     assert Expert().act(scene, T, OPEN, False) == Expert().act(scene, T, OPEN, False)
 
 
-def test_a_tilted_tool_is_turned_down_before_anything_else(scene):
-    tilted = pose(0.47, 0.0, 0.39, down=True)
+def test_a_tilted_tool_is_turned_down_before_it_travels(scene):
+    tilted = pose(0.47, 0.0, 0.21, down=True)
     for action in (Action.PLUS_RX, Action.MINUS_RX, Action.PLUS_RY, Action.MINUS_RY):
         T = decode(int(action), tilted, 0.08).T_base_tcp
         back = Expert().act(scene, T, OPEN, False)
@@ -66,9 +66,33 @@ def test_a_tilted_tool_is_turned_down_before_anything_else(scene):
 
 
 def test_the_tool_travels_above_the_object_before_it_goes_down(scene):
-    assert Expert().act(scene, pose(0.5, 0.0, 0.39, down=True), OPEN, False) == Action.PLUS_Y
+    assert Expert().act(scene, pose(0.5, 0.0, 0.21, down=True), OPEN, False) == Action.PLUS_Y
     assert Expert().act(scene, pose(0.5, 0.3, 0.39, down=True), OPEN, False) == Action.MINUS_Z
     assert Expert().act(scene, pose(0.5, 0.2, 0.10, down=True), OPEN, False) == Action.PLUS_Z
+
+
+def test_high_up_the_tool_goes_down_before_it_turns_or_travels_as_a_cabinet_may_hang_there(scene):
+    high = pose(0.5, 0.0, 0.39, down=True)
+    tilted = decode(int(Action.PLUS_RY), high, 0.08).T_base_tcp
+    for T in (high, tilted):
+        assert Expert().act(scene, T, OPEN, False) == Action.MINUS_Z
+
+
+@pytest.mark.parametrize("turned", [-0.118, -0.082, 0.082, 0.118])
+def test_a_turn_that_goes_a_little_too_far_is_not_taken_back(scene, turned):
+    # A direction next to half a step off, and a tool that stands 18 mm off on the grid.
+    c, s = np.cos(turned), np.sin(turned)
+    T_object = scene.T_base_object.copy()
+    T_object[:2, :2] = [[c, -s], [s, c]]
+    view, T = replace(scene, T_base_object=T_object), pose(0.513, 0.287, 0.21, down=True)
+    taken = []
+    for _ in range(6):
+        action = Expert().act(view, T, OPEN, False)
+        if action not in (Action.PLUS_RZ, Action.MINUS_RZ):
+            break
+        taken.append(action)
+        T = decode(int(action), T, 0.08, ActionSteps(rotation_rad=0.203)).T_base_tcp
+    assert len(taken) <= 1
 
 
 def test_the_fingers_close_at_the_grasp_point(scene):
@@ -113,8 +137,8 @@ def test_over_the_site_the_object_is_lowered_and_let_go(scene):
 
 def test_what_slipped_out_of_the_hand_is_approached_again(scene):
     closed = np.zeros(2)
-    assert Expert().act(scene, pose(0.5, 0.1, 0.3, down=True), closed, False) == Action.OPEN
-    assert Expert().act(scene, pose(0.5, 0.1, 0.3, down=True), OPEN, False) == Action.PLUS_Y
+    assert Expert().act(scene, pose(0.5, 0.1, 0.2, down=True), closed, False) == Action.OPEN
+    assert Expert().act(scene, pose(0.5, 0.1, 0.2, down=True), OPEN, False) == Action.PLUS_Y
 
 
 def test_an_object_in_the_sink_is_left_alone(scene):

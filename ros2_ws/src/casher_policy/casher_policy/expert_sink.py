@@ -16,8 +16,11 @@ _LOW_SLACK_M = 0.010
 """The same once the tool is down around the object, where going up again costs more than it brings."""
 _HOVER_M = 0.03
 """The tcp stays this far above the object's top while it travels."""
+_HIGH_M = 0.06
+"""Higher above that than this it goes down before it travels or turns: there may be a cabinet in front of the hand."""
 _TILT_RAD = 0.12
-_SLACK_RAD = 0.02
+_SLACK_RAD, _TURN_SLACK_RAD = 0.02, 0.005
+"""Of the closing direction beyond half a step, as it is and after turning."""
 _WORTH_A_TURN_M = 0.0007
 """A turn has to bring the tool this much nearer the middle of the object."""
 _FINGER_MARGIN_M = 0.002
@@ -69,6 +72,8 @@ def _approach(privileged, p_grasp, T_base_tcp, steps):
     if low:
         if away or tilt is not None:
             return Action.PLUS_Z
+    elif (away or tilt is not None) and T_base_tcp[2, 3] > hover_z + _HIGH_M:
+        return Action.MINUS_Z
     elif tilt is not None:
         return tilt
     elif away:
@@ -99,7 +104,9 @@ def _turns(privileged, to_grasp, T_base_tcp, steps):
     # Fingers close both ways: directions half a turn apart are the same.
     off = (nominal - yaw + np.pi / 2) % np.pi - np.pi / 2
     counts = np.arange(np.floor(-np.pi / steps.rotation_rad), np.ceil(np.pi / steps.rotation_rad) + 1)
-    within = max(privileged.grasp_yaw_freedom, steps.rotation_rad / 2 + _SLACK_RAD)
+    # A turn's own error must not make the direction it came from look better than where it led to.
+    slack = np.where(counts == 0, _SLACK_RAD, _TURN_SLACK_RAD)
+    within = np.maximum(privileged.grasp_yaw_freedom, steps.rotation_rad / 2 + slack)
     allowed = counts[np.abs(counts * steps.rotation_rad - off) <= within]
     direction = yaw + allowed * steps.rotation_rad
     along = np.abs(to_grasp[0] * np.cos(direction) + to_grasp[1] * np.sin(direction))
