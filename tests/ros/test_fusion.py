@@ -1,5 +1,6 @@
 """Camera and fusion nodes: the fused cloud is whole, in base, stamped by its older half; silence has a name."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from casher_perception.conversions import (
 )
 from casher_perception.fusion_node import FusionNode
 from casher_perception.geometry import inverse, transform
-from casher_perception.rig import RigError, load_rig, optical_frame
+from casher_perception.rig import RigError, load_rig, optical_frame, save_rig
 
 RIG = Path(__file__).parents[2] / "ros2_ws/src/casher_bringup/config/kitchens/demo.yaml"
 CAMERAS = ("camera_left", "camera_right")
@@ -194,6 +195,22 @@ def test_synthetic_cameras_and_fusion_make_one_cloud_of_the_scene(graph):
     assert 0 < age_s < 10
     assert graph.wait(lambda: "camera: camera_left" in world.statuses)
     assert world.statuses["camera: camera_left"].hardware_id == "simulated-left"
+
+
+def test_a_camera_that_does_not_stand_where_the_rig_says_raises_an_alarm_and_nothing_is_corrected(graph, tmp_path):
+    rig = load_rig(RIG)
+    T = np.array(rig.cameras["camera_left"].T_base_camera)
+    T[:3, 3] += [0.0, 0.0, 0.012]
+    cameras = rig.cameras | {"camera_left": dataclasses.replace(rig.cameras["camera_left"], T_base_camera=T)}
+    save_rig(dataclasses.replace(rig, cameras=cameras), tmp_path / "rig.yaml")
+    add_cameras(graph)
+    graph.add(FusionNode, parameters={"rig": str(tmp_path / "rig.yaml"), "drift_period_s": 0.05})
+    world = graph.add(World)
+    assert graph.wait(lambda: "drift" in world.statuses and world.statuses["drift"].level == DiagnosticStatus.ERROR)
+    assert "camera_right and camera_left disagree by 1" in world.statuses["drift"].message
+    assert world.fused and world.statuses["fusion"].level == DiagnosticStatus.OK
+    points, _ = cloud_arrays(world.fused[-1])
+    assert (np.abs(points[:, 2] - 0.012) < 0.003).sum() > 500  # the wrong table is still there
 
 
 def test_images_are_published_while_somebody_listens(graph):

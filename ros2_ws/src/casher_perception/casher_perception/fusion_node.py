@@ -22,6 +22,7 @@ from casher_perception.conversions import (
     stamp_ns,
     transform_stamped,
 )
+from casher_perception.drift import DriftThread, DriftWatch
 from casher_perception.freshness import PairMatcher, Silence
 from casher_perception.parameters import declare
 from casher_perception.rig import load_rig, optical_frame
@@ -41,6 +42,8 @@ class FusionConfig:
     """Clouds whose stamps differ by more [s] are never fused."""
     silence_s: float = 1.0
     """A camera without a cloud for longer than this [s] is reported as silent, and so are clouds that fit no other."""
+    drift_period_s: float = 5.0
+    """Time [s] between two checks that the cameras still agree; 0: none."""
 
 
 class FusionNode(Node):
@@ -57,6 +60,10 @@ class FusionNode(Node):
         self._received = dict.fromkeys(self._cameras, 0)
         self._refused = dict.fromkeys(self._cameras, 0)
         self._fused = 0
+        self._drift, self._alarm = None, ""
+        if config.drift_period_s > 0:
+            watch = DriftWatch({name: camera.T_base_camera for name, camera in self._cameras.items()})
+            self._drift = DriftThread(watch, config.drift_period_s)
         self._points = self.create_publisher(PointCloud2, "/casher/points", qos_profile_sensor_data)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -92,6 +99,14 @@ class FusionNode(Node):
             self._points.publish(cloud_message(*merge(pair.clouds.values(), transforms), BASE_FRAME, pair.stamp_ns))
             self._fused += 1
             self._pairs.heard("pair", time.monotonic())
+            if self._drift is not None:
+                self._drift.offer({name: points for name, (points, _) in pair.clouds.items()})
+
+    def destroy_node(self):
+        """Stop the watch over the calibration."""
+        if self._drift is not None:
+            self._drift.close()
+        super().destroy_node()
 
     def _publish_diagnostics(self):
         now_s = time.monotonic()
@@ -109,6 +124,8 @@ class FusionNode(Node):
         if silent:
             self._pairs.heard("pair", now_s)  # the time for a pair runs while all cameras are there
         statuses.append(self._pairing(now_s))
+        if self._drift is not None:
+            statuses.append(self._drifting(self._drift.drift))
         self._diagnostics.publish(diagnostics_message(statuses, self._now_ns()))
 
     def _pairing(self, now_s):
@@ -120,6 +137,15 @@ class FusionNode(Node):
             status.level = DiagnosticStatus.ERROR
             status.message = f"nothing is fused: {apart}, at most {self._max_skew_s:g} s is allowed; set their clocks"
         return status
+
+    def _drifting(self, drift):
+        """The status of the cameras' places; an alarm is also logged when it begins."""
+        if drift.alarm and not self._alarm:
+            self.get_logger().error(f"drift: {drift.alarm}")
+        self._alarm = drift.alarm
+        level = DiagnosticStatus.ERROR if drift.alarm else DiagnosticStatus.OK
+        values = [KeyValue(key=key, value=str(value)) for key, value in drift.values.items()]
+        return DiagnosticStatus(name="drift", level=level, message=drift.message, values=values)
 
     def _now_ns(self):
         return self.get_clock().now().nanoseconds
