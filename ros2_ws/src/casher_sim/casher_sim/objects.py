@@ -103,11 +103,15 @@ def _mug(name, colour, radius=0.034, height=0.090, reach=0.081, mass=0.41):
     return ObjectModel(name, (*shell, bottom, *handle, plate, body), colour, height, reach, (grasp,), mass)
 
 
+_OFF_THE_FLOOR_M = 0.004
+"""A bowl stands on its foot alone: 4 contacts with the floor instead of 32, in a quarter of the time."""
+
+
 def _bowl(name, colour, rim=0.072, height=0.066, foot=0.042, mass=0.41):
     """rim: outer radius of the upper half, which is upright: the fingers slide off a slope."""
     wall, knee = 0.006, height - 0.040
     parts = (
-        *_ring(16, foot, wall, 0.0, knee, radius_high=rim),
+        *_ring(16, foot, wall, _OFF_THE_FLOOR_M, knee, radius_high=rim),
         *_ring(16, rim, wall, knee - 0.002, height),
         Part("cylinder", (foot, 0.003), (0.0, 0.0, 0.003)),
     )
