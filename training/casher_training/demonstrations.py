@@ -1,4 +1,4 @@
-"""The demonstrations that a teacher learns from: of its task, its action set and its version of the kitchen, or none."""
+"""The demonstrations that a teacher learns from: of its task, action set and version of the kitchen, or none at all."""
 
 from casher_sim.environment import PRESETS
 from casher_training.trajectories import TrajectoryStore
@@ -18,8 +18,8 @@ def demonstrations(store, place, task, preset="released", count=10, sources=("hu
     """The first `count` successful demonstrations of a kitchen -> list of Trajectory, in the order of the store.
 
     store: TrajectoryStore, or its path; place: place.Place; task: its name; preset: of environment.PRESETS. Raises
-    TrajectoryError when any demonstration of the kitchen is of another task, action set, preset or version of it, or
-    there are fewer.
+    TrajectoryError when there are fewer, none but those of other tasks, or any of another action set, preset or version
+    of the kitchen.
     """
     if not isinstance(store, TrajectoryStore):
         with TrajectoryStore(store) as opened:
@@ -32,6 +32,7 @@ def demonstrations(store, place, task, preset="released", count=10, sources=("hu
     }
     found = [i for source in sources for i in store.select(twin=place.name, source=source)]
     of_others = sorted({store.header(i)["twin"] for i in range(len(store))} - {place.name})
+    found = [i for i in found if store.header(i)["task"] == task] or found
     for i in found:
         header = store.header(i)
         for name, value in wanted.items():
