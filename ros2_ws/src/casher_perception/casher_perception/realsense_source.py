@@ -21,6 +21,8 @@ MAX_AGE_S = 0.5
 MAX_AHEAD_S = 0.1
 """Nor those whose stamp is further in the future than this."""
 WARM_UP_FRAMES = 60
+END_S = 0.1
+"""After this long without a frame a recording is asked whether it has ended."""
 
 
 class RealSenseSource:
@@ -53,17 +55,17 @@ class RealSenseSource:
         if self._camera is None:
             self._await_camera(timeout_s)
             return None
-        frame, trouble = self._next(timeout_s)
+        frame, trouble = self._next(timeout_s if self._recording is None else min(timeout_s, END_S))
         now_s = self._now_s()
         if frame is not None:
             self._ladder.good(now_s)
             self._trouble = ""
             return frame
-        self._trouble = trouble
         if self._recording is not None and self._recording.current_status() == rs.playback_status.stopped:
             _log.info("the recording of %s ended and begins anew", self.serial)
             self._restart()
             return None
+        self._trouble = trouble
         rung = self._ladder.due(now_s)
         if rung is not None:
             self._climb(rung, now_s)
@@ -97,7 +99,7 @@ class RealSenseSource:
 
     def _judged(self, depth, colour):
         now_ns = self._clock_ns()
-        stamp_ns = min(self._stamp_ns(depth, now_ns), self._stamp_ns(colour, now_ns))
+        stamp_ns = self._stamp_ns((depth, colour), now_ns)
         age_s = (now_ns - stamp_ns) * 1e-9
         if not -MAX_AHEAD_S <= age_s <= self._max_age_s:
             self._counts["late"] += 1
@@ -110,10 +112,11 @@ class RealSenseSource:
         self._exposure.saw(depth)
         return Frame(*images, stamp_ns), ""
 
-    def _stamp_ns(self, frame, now_ns):
+    def _stamp_ns(self, frames, now_ns):
+        """Of the older of the two: all of a Frame was seen then or later."""
         if self._recording is not None:
-            return self._playback_clock(frame, now_ns)
-        return capture_ns(frame, self._period_ns)
+            return self._playback_clock(min(frame.get_timestamp() for frame in frames), now_ns)
+        return min(capture_ns(frame, self._period_ns) for frame in frames)
 
     def _climb(self, rung, now_s):
         if self.serial not in connected(self._context):

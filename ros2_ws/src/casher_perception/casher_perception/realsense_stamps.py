@@ -41,11 +41,14 @@ class PlaybackClock:
     """Moves the stamps of a recording to now: as if the frame that came fastest had been taken when it came."""
 
     def __init__(self):
-        self._shift_ns = None
+        self._shift_ns = self._last_ns = None
 
-    def __call__(self, frame, now_ns):
-        """Stamp [ns] of a frame that came at now_ns; never later than that."""
-        ns = round(frame.get_timestamp() * 1e6)
+    def __call__(self, stamp_ms, now_ns):
+        """Stamp [ns] of a frame recorded at stamp_ms that came at now_ns: later than the last, never than now."""
+        ns = round(stamp_ms * 1e6)
         shift_ns = now_ns - ns
-        self._shift_ns = shift_ns if self._shift_ns is None else min(self._shift_ns, shift_ns)
-        return ns + self._shift_ns
+        if self._shift_ns is None:
+            self._shift_ns, self._last_ns = shift_ns, now_ns - 1
+        self._shift_ns = min(self._shift_ns, shift_ns)
+        self._last_ns = max(self._last_ns + 1, ns + self._shift_ns)
+        return self._last_ns

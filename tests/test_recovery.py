@@ -1,0 +1,66 @@
+"""The recovery ladder: one rung at a time, and down again only after a long calm. Driver calls that never return."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casher_perception.driver_call import DriverHang, within
+from casher_perception.recovery import Ladder, RecoveryLimits, Rung
+
+LIMITS = RecoveryLimits(silence_s=1.0, start_s=5.0, calm_s=20.0)
+
+
+def started():
+    ladder = Ladder(LIMITS)
+    ladder.started(100.0)
+    return ladder
+
+
+def test_each_silence_climbs_one_rung_until_the_last():
+    ladder = started()
+    ladder.good(101.0)
+    assert [ladder.due(now_s) for now_s in (101.9, 102.1, 103.0, 103.2, 104.3, 105.4)] == [
+        None, Rung.RESTART, None, Rung.RESET, Rung.FAULT, Rung.FAULT,
+    ]  # fmt: skip
+
+
+def test_a_start_has_more_time_than_a_frame():
+    ladder = started()
+    assert ladder.due(104.9) is None and ladder.due(105.1) is Rung.RESTART
+    ladder.started(105.1)
+    assert ladder.due(110.0) is None and ladder.due(110.2) is Rung.RESET
+
+
+def test_a_few_frames_after_a_rung_do_not_make_the_camera_well():
+    ladder = started()
+    assert ladder.due(106.0) is Rung.RESTART
+    ladder.good(107.0)
+    assert ladder.due(109.0) is Rung.RESET
+    ladder.good(109.0 + LIMITS.calm_s + 1)
+    assert ladder.due(109.0 + LIMITS.calm_s + 3) is Rung.RESTART
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 3.0), st.booleans()), max_size=60))
+def test_while_good_frames_come_in_time_nothing_is_ever_done(events):
+    ladder, now_s = started(), 100.0
+    ladder.good(now_s)
+    for wait_s, asks in events:
+        now_s += min(wait_s, LIMITS.silence_s)
+        if asks:
+            assert ladder.due(now_s) is None
+        ladder.good(now_s)
+
+
+def test_a_call_that_returns_gives_its_result_or_its_error():
+    assert within(60.0, "sum", sum, [1, 2]) == 3
+    with pytest.raises(ZeroDivisionError):
+        within(60.0, "divide", lambda: 1 / 0)
+
+
+def test_a_call_that_hangs_is_left_behind_with_its_name():
+    never = threading.Event()
+    with pytest.raises(DriverHang, match=r"hangs in 'pipeline.stop' for more than 0.05 s"):
+        within(0.05, "pipeline.stop", never.wait)
+    never.set()
