@@ -1,5 +1,6 @@
 """ArmServer and ArmNode over the real franky client and franky-sim."""
 
+import dataclasses
 import threading
 from pathlib import Path
 
@@ -76,7 +77,10 @@ class Bench:
 
 @pytest.fixture
 def bench(graph, fr3_host):
-    node = graph.add(ArmNode, parameters={"rig": RIG, "host": fr3_host, "dynamics_factor": 0.15, "realtime": "ignore"})
+    node = graph.add(
+        ArmNode,
+        parameters={"rig": RIG, "host": fr3_host, "dynamics_factor": 0.15, "realtime": "ignore", "lease_s": 0.0},
+    )
     bench = Bench(graph, node)
     assert bench.call("home").success
     assert graph.wait(lambda: not bench.client.last("states").moving)  # measured after home
@@ -136,7 +140,8 @@ def test_the_gripper_closes_where_the_arm_stands(bench):
 
 def test_an_action_out_of_the_workspace_is_refused_with_numbers_and_the_next_one_runs(bench):
     p = bench.node.arm.state().T_base_tcp[:3, 3]
-    bench.node.server.workspace = (p - 0.02, p + 0.02)
+    server = bench.node.server
+    server.envelope = dataclasses.replace(server.envelope, low=p - 0.02, high=p + 0.02, table_m=-1.0)
     status, result = bench.act(Action.PLUS_X)
     assert status == GoalStatus.STATUS_SUCCEEDED
     assert not result.success and result.fault == ""
@@ -185,7 +190,7 @@ def test_stop_works_while_an_action_runs_and_only_recover_lets_the_arm_move_agai
     assert bench.call("stop").success
     answer = bench.done(handle.get_result_async())
     assert answer.status == GoalStatus.STATUS_ABORTED
-    assert answer.result.fault.startswith("stopped: ")
+    assert answer.result.fault.startswith("stopped: /casher/stop was called")
     assert bench.graph.wait(lambda: bench.client.last("states").fault == "stopped")
     assert bench.act(Action.PLUS_Y)[1].fault.startswith("stopped: ")
     assert not bench.call("home").success
@@ -205,7 +210,7 @@ def test_a_cancel_does_not_undo_a_stop(bench):
 
 def test_a_robot_that_goes_away_is_the_fault_of_the_action(graph, fr3_process):
     fr3_process.start()
-    parameters = {"rig": RIG, "host": fr3_process.host, "dynamics_factor": 0.05, "realtime": "ignore"}
+    parameters = {"rig": RIG, "host": fr3_process.host, "dynamics_factor": 0.05, "realtime": "ignore", "lease_s": 0.0}
     bench = Bench(graph, graph.add(ArmNode, parameters=parameters))
     moving = threading.Event()
     handle = bench.send(Action.MINUS_Z, lambda _: moving.set())

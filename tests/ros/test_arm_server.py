@@ -1,4 +1,4 @@
-"""ArmServer over an arm without hardware: what it promises, and what it tells once the arm has settled."""
+"""ArmServer over an arm without hardware: what it promises, what stops it, and what it tells once it has settled."""
 
 import threading
 import time
@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from rclpy.action import ActionClient
 from rclpy.node import Node
+from std_msgs.msg import Empty, String
 from std_srvs.srv import Trigger
 
-from casher_franka.arm import ArmState
-from casher_franka.arm_node import PROMISE_S, ArmServer
+from casher_franka.arm import HOME_JOINTS, ArmFault, ArmState
+from casher_franka.envelope import Envelope
+from casher_franka.kinematics import JOINT_RANGES, inverse, tcp_pose
+from casher_franka.server_node import PROMISE_S, ArmServer
 from casher_msgs.action import ExecuteAction
 from casher_msgs.msg import RobotState
 from casher_perception.conversions import stamp_ns
@@ -18,55 +21,83 @@ from casher_policy.action import Action
 
 pytestmark = pytest.mark.ros
 
-WORKSPACE = (-2.0, -2.0, -2.0), (2.0, 2.0, 2.0)
+ROOM = Envelope(np.full(3, -2.0), np.full(3, 2.0), -2.0, *JOINT_RANGES["fr3"])
 SLOW_HZ = 0.1
 """So seldom that no state of the timer comes within a test after the first action."""
 
 
 class IdealArm:
-    """Goes anywhere at once, or when `may_go` is set."""
+    """Goes anywhere at once, or when `may_go` is set; `stop` holds until `recover`, as with every arm."""
 
     def __init__(self):
-        self.T, self.moves, self.may_go = np.eye(4), 0, threading.Event()
+        self.q, self.moves, self.may_go = np.array(HOME_JOINTS), 0, threading.Event()
+        self.fault, self.recovering, self.may_recover = "", threading.Event(), threading.Event()
         self.may_go.set()
+        self.may_recover.set()
 
     def state(self):
-        return ArmState(time.time_ns(), self.T, np.zeros(7), np.zeros(7), np.full(2, 0.04), 0.08, False, False, "")
+        zeros = np.zeros(7)
+        return ArmState(
+            time.time_ns(), tcp_pose(self.q), self.q, zeros, np.full(2, 0.04), 0.08, False, False, self.fault
+        )
 
     def move_to(self, target):
-        assert self.may_go.wait(10.0)
-        self.T, self.moves = np.array(target.T_base_tcp), self.moves + 1
+        self._wait()
+        self.q, self.moves = inverse(np.array([target.T_base_tcp]), self.q[None])[0][0], self.moves + 1
         return self.state()
 
     def home(self):
+        self._wait()
         return self.state()
 
     def stop(self):
-        self.may_go.set()
+        self.fault = "stopped"
 
     def recover(self):
-        pass
+        self.recovering.set()
+        assert self.may_recover.wait(10.0)
+        self.fault = ""
 
     def close(self):
         pass
 
+    def _wait(self):
+        end = time.monotonic() + 20.0
+        while not self.may_go.wait(0.005):
+            assert time.monotonic() < end
+            if self.fault:
+                break
+        if self.fault:
+            raise ArmFault(self.fault)
+
 
 class Bench:
-    def __init__(self, graph):
+    def __init__(self, graph, lease_s=0.0):
         self.graph, self.arm = graph, IdealArm()
         self.server_node = graph.add(Node, "arm")
-        self.server = ArmServer(self.server_node, self.arm, WORKSPACE, state_rate_hz=SLOW_HZ, robot="sim")
-        self.client_node = graph.add(Node, "client")
-        self.client = ActionClient(self.client_node, ExecuteAction, "/casher/execute_action")
-        self.home = self.client_node.create_client(Trigger, "/casher/home")
+        self.server = ArmServer(self.server_node, self.arm, ROOM, state_rate_hz=SLOW_HZ, robot="sim", lease_s=lease_s)
+        node = self.client_node = graph.add(Node, "client")
+        self.client = ActionClient(node, ExecuteAction, "/casher/execute_action")
+        self.triggers = {name: node.create_client(Trigger, f"/casher/{name}") for name in ("home", "stop", "recover")}
+        self.estop, self.lease = (node.create_publisher(Empty, f"/casher/{name}", 10) for name in ("estop", "lease"))
+        self.watcher = node.create_publisher(String, "/casher/watcher", 10)
         self.states = []
-        self.client_node.create_subscription(RobotState, "/casher/robot_state", self.states.append, 10)
-        assert graph.wait(self.client.server_is_ready) and graph.wait(self.home.service_is_ready)
-        assert graph.wait(lambda: self.client_node.count_publishers("/casher/robot_state") == 1)
+        node.create_subscription(RobotState, "/casher/robot_state", self.states.append, 10)
+        assert graph.wait(self.client.server_is_ready)
+        assert graph.wait(lambda: all(client.service_is_ready() for client in self.triggers.values()))
+        assert graph.wait(lambda: node.count_publishers("/casher/robot_state") == 1)
+        published = (self.estop, self.lease, self.watcher)
+        assert graph.wait(lambda: all(publisher.get_subscription_count() == 1 for publisher in published))
 
     def done(self, future):
         assert self.graph.wait(future.done), "no answer"
         return future.result()
+
+    def ask(self, name):
+        return self.triggers[name].call_async(Trigger.Request())
+
+    def call(self, name):
+        return self.done(self.ask(name))
 
     def send(self):
         return self.done(self.client.send_goal_async(ExecuteAction.Goal(action=int(Action.PLUS_X))))
@@ -83,10 +114,18 @@ def bench(graph):
     bench.server.close()
 
 
+@pytest.fixture
+def leased(graph):
+    bench = Bench(graph, lease_s=0.5)
+    yield bench
+    bench.arm.may_go.set()
+    bench.server.close()
+
+
 def test_a_goal_whose_client_went_away_before_the_answer_does_not_keep_the_arm_for_ever(bench):
     accepted = bench.server._goal(ExecuteAction.Goal(action=int(Action.PLUS_X)))  # rclpy would now find nobody to tell
     assert accepted.name == "ACCEPT"
-    assert bench.done(bench.home.call_async(Trigger.Request())).success
+    assert bench.call("home").success
     handles = []
 
     def accepted_again():
@@ -103,7 +142,7 @@ def test_a_second_goal_is_rejected_from_the_moment_the_first_is_accepted(bench):
     bench.arm.may_go.clear()
     first = bench.send()
     assert first.accepted and not bench.send().accepted
-    assert not bench.done(bench.home.call_async(Trigger.Request())).success
+    assert not bench.call("home").success
     bench.arm.may_go.set()
     assert bench.result(first).success and bench.send().accepted
 
@@ -116,3 +155,102 @@ def test_the_state_of_the_arm_at_rest_is_published_as_soon_as_it_has_settled(ben
         (state,) = (s for s in bench.states if stamp_ns(s.header.stamp) == settled_ns)
         assert not state.moving and state.tcp_pose == result.tcp_pose
         assert bench.arm.moves == moves
+
+
+@pytest.mark.parametrize("press", ["estop", "stop"])
+def test_an_emergency_stop_ends_an_action_by_name_and_holds_until_recover(bench, press):
+    bench.arm.may_go.clear()
+    handle = bench.send()
+    for _ in range(3):  # several at once are one
+        bench.estop.publish(Empty()) if press == "estop" else bench.ask("stop")
+    fault = bench.result(handle).fault
+    assert fault.startswith("stopped: " + ("an emergency stop was pressed" if press == "estop" else "/casher/stop"))
+    bench.arm.may_go.set()
+    assert bench.result(bench.send()).fault.startswith("stopped: ")
+    assert not bench.call("home").success and bench.arm.moves == 0
+    assert bench.call("recover").success
+    assert bench.result(bench.send()).success
+
+
+def test_an_emergency_stop_ends_the_way_home(bench):
+    bench.arm.may_go.clear()
+    homing = bench.ask("home")
+    assert bench.graph.wait(bench.server._busy.locked)
+    bench.estop.publish(Empty())
+    assert bench.done(homing).message.startswith("stopped: an emergency stop was pressed")
+
+
+def test_an_emergency_stop_while_the_arm_recovers_wins(bench):
+    bench.call("stop")
+    bench.arm.may_recover.clear()
+    recovering = bench.ask("recover")
+    assert bench.graph.wait(bench.arm.recovering.is_set)
+    bench.estop.publish(Empty())
+    assert bench.graph.wait(lambda: bench.server._stops == 2), "the guard waits for nothing that the server does"
+    bench.arm.may_recover.set()
+    answer = bench.done(recovering)
+    assert not answer.success and "stopped meanwhile" in answer.message
+    assert bench.arm.fault == "stopped"
+
+
+def test_an_emergency_stop_is_heard_while_every_thread_of_the_server_is_busy(bench, graph):
+    from rclpy.callback_groups import ReentrantCallbackGroup
+
+    let_go, waiting, group = threading.Event(), threading.Semaphore(0), ReentrantCallbackGroup()
+
+    def wait():
+        waiting.release()
+        let_go.wait(20.0)
+
+    timers = [bench.server_node.create_timer(0.001, wait, callback_group=group) for _ in range(4)]
+    try:
+        for _ in timers:
+            assert waiting.acquire(timeout=15.0)
+        estop = bench.estop  # published from this thread: the executor that spins client and server hangs
+        end = time.monotonic() + 15.0
+        estop.publish(Empty())
+        while bench.arm.fault != "stopped" and time.monotonic() < end:
+            time.sleep(0.01)
+        assert bench.arm.fault == "stopped"
+    finally:
+        for timer in timers:
+            timer.cancel()
+        let_go.set()
+
+
+def test_a_motion_stops_when_nobody_waits_for_it_any_more_and_the_next_one_runs(leased):
+    leased.arm.may_go.clear()
+    handle = leased.send()
+    assert leased.result(handle).fault.startswith("lease: nobody has waited for the motion for ")
+    answer = leased.call("home")
+    assert not answer.success and answer.message.startswith("lease: ")
+    leased.server._leases.motion_s = 60.0
+    leased.arm.may_go.set()
+    assert leased.result(leased.send()).success
+
+
+def test_waiting_for_a_motion_renews_its_lease(leased):
+    leased.server._leases.motion_s = 60.0
+    leased.arm.may_go.clear()
+    handle = leased.send()
+    assert leased.graph.wait(lambda: leased.server._leases._motion is not None)
+    begin = leased.server._leases._motion
+    leased.lease.publish(Empty())
+    assert leased.graph.wait(lambda: leased.server._leases._motion > begin)
+    leased.arm.may_go.set()
+    assert leased.result(handle).success
+
+
+def test_a_watcher_that_dies_stops_the_arm_and_one_that_leaves_does_not(bench):
+    leases = bench.server._leases
+    leases.watcher_s = 60.0
+    for word in ("page", "terminal"):
+        bench.watcher.publish(String(data=word))
+    assert bench.graph.wait(lambda: leases.watchers == ["page", "terminal"])
+    bench.watcher.publish(String(data="page bye"))
+    assert bench.graph.wait(lambda: leases.watchers == ["terminal"])
+    assert bench.result(bench.send()).success
+    leases.watcher_s = 0.1
+    assert bench.graph.wait(lambda: bench.arm.fault == "stopped")
+    assert "'terminal' has gone silent" in bench.result(bench.send()).fault
+    assert bench.call("recover").success and bench.result(bench.send()).success

@@ -13,6 +13,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
 from casher_bringup.futures import result_of
@@ -91,6 +92,7 @@ class SessionNode(Node):
             self.reset_scene = service(ResetScene, "/sim/reset")
             self.create_subscription(SimulationState, "/sim/state", self.on_state, 10, callback_group=self.group)
         else:
+            self.lease = self.create_publisher(Empty, "/casher/lease", 10)
             self.home = service(Trigger, "/casher/home")
             self.stop = service(Trigger, "/casher/stop")
         if self.config.judge == "operator":
@@ -201,7 +203,8 @@ class EpisodePorts:
             self._require(answer.success, f"reset: {answer.message}")
             return answer.object, answer.side
         try:
-            answer = self._call(self.node.home, Trigger.Request(), HOME_TIMEOUT_S)
+            renew = partial(self.node.lease.publish, Empty())  # the arm goes on only while we wait for it
+            answer = self._call(self.node.home, Trigger.Request(), HOME_TIMEOUT_S, renew)
         except SessionFault:
             self._call(self.node.stop, Trigger.Request())  # nobody watches a motion we no longer wait for
             raise
@@ -286,13 +289,10 @@ class EpisodePorts:
         self._require(fresh, "judge: the simulator publishes no /sim/state")
         return Verdict(state.success, f"not fulfilled: {state.unfulfilled}" if state.unfulfilled else "", "predicate")
 
-    def _call(self, client, request, timeout_s=SERVICE_TIMEOUT_S):
+    def _call(self, client, request, timeout_s=SERVICE_TIMEOUT_S, meanwhile=lambda: None):
         self._require(client.wait_for_service(START_TIMEOUT_S), f"nobody offers {client.srv_name}")
-        return self._result(client.call_async(request), timeout_s, client.srv_name)
-
-    def _result(self, future, timeout_s, what):
         try:
-            return result_of(future, timeout_s, what)
+            return result_of(client.call_async(request), timeout_s, client.srv_name, meanwhile)
         except TimeoutError as error:
             raise SessionFault(str(error)) from error
 

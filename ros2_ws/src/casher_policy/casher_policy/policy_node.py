@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Empty
 
 from casher_msgs.action import ExecuteAction, RunPolicy
 from casher_msgs.msg import PolicyStep, RobotState, SimulationState
@@ -232,6 +233,8 @@ class ArmClient:
     def __init__(self, node):
         group = MutuallyExclusiveCallbackGroup()
         self._client = ActionClient(node, ExecuteAction, "/casher/execute_action", callback_group=group)
+        # From the thread that waits for the arm, so that a policy that hangs or dies does not keep it moving.
+        self._lease = node.create_publisher(Empty, "/casher/lease", 10)
         self._ask = Asker(node, group).ask
 
     def destroy(self):
@@ -261,6 +264,7 @@ class ArmClient:
         ending = self._ask(handle.get_result_async)
         cancelled = False
         while not concurrent.futures.wait([ending], POLL_S).done:
+            self._lease.publish(Empty())
             if stopped() and not cancelled:
                 cancelled = True
                 self._ask(handle.cancel_goal_async)

@@ -12,7 +12,8 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
 from casher_franka.arm import ArmFault
-from casher_franka.arm_node import ArmServer
+from casher_franka.envelope import Envelope
+from casher_franka.server_node import ArmServer
 from casher_msgs.msg import SimulationState
 from casher_msgs.srv import ResetScene
 from casher_perception.camera_model import D435I_COLOUR_HFOV_RAD, Intrinsics
@@ -87,7 +88,7 @@ class SimNode(Node):
         self._state = self.create_publisher(SimulationState, "/sim/state", 10)
         self.create_timer(1.0 / STATE_HZ, self._publish_state, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(ResetScene, "/sim/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
-        self._server = ArmServer(self, self._arm, (rig.workspace_low, rig.workspace_high), robot="sim")
+        self._server = ArmServer(self, self._arm, Envelope.of(rig, "sim"), robot="sim")
         self._server.on_settled = self._settled
         self._viewer = self._open_viewer(config) if config.viewer else None
         self._stop, self._fresh = threading.Event(), threading.Event()
