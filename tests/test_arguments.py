@@ -42,7 +42,8 @@ def test_the_defaults_work_and_make_a_new_folder(tmp_path, monkeypatch):
         ({"robot": "fr3"}, ["host"]),
         ({"robot": "fr3", "host": "127.0.0.9"}, ["expert", "fr3"]),
         ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "judge": "predicate"}, ["operator"]),
-        ({"robot": "fr3", "host": "127.0.0.9", "policy": "random"}, ["realsense", "robot:=sim"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "policy": "random"}, ["not calibrated", "casher calibrate"]),
+        ({"cameras": "recordings"}, ["the simulator has its own cameras"]),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_was_got_and_what_is_known(tmp_path, values, said):
@@ -50,12 +51,6 @@ def test_a_wrong_argument_is_refused_with_what_was_got_and_what_is_known(tmp_pat
         planned(tmp_path, **values)
     assert all(text in str(error.value) for text in said), str(error.value)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_real_arm_moves_only_on_a_calibration_that_passed(tmp_path, monkeypatch):
-    monkeypatch.setattr("casher_bringup.arguments.SOURCES", {"realsense": None})
-    with pytest.raises(ArgumentError, match="calibrat"):
-        planned(tmp_path, robot="fr3", host="127.0.0.9", policy="random")
 
 
 def calibrated(tmp_path, **said):

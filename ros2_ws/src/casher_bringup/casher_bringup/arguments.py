@@ -4,6 +4,7 @@ Everything that can be checked is checked here, before a node is started.
 """
 
 import dataclasses
+import importlib.util
 import itertools
 import os
 import re
@@ -15,16 +16,14 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
+from casher_bringup import rehearsal
 from casher_perception.rig import RigError, find_rig, load_rig, save_rig
 from casher_perception.rig_trust import MAX_AGE_DAYS, WORDS, accepted, doubts, words_in
-from casher_perception.sources import SOURCES
 from casher_policy.episode import SIDES
 from casher_policy.policies import PolicyError, check_policy
 from casher_policy.task import task_named
 
 ROBOTS = ("sim", "fr3", "panda")
-CAMERA_SOURCE = "realsense"
-"""What the cameras of a real robot are read with."""
 MAX_SEED = 2**63 - 1
 """Of ROS parameters."""
 MIN_FREE_BYTES = 500_000_000
@@ -61,6 +60,8 @@ class EvalArgs:
     """Folder for the bags and the report; by default runs/<date and time>."""
     host: str = ""
     """Address of the robot; not used in simulation."""
+    cameras: str = ""
+    """Rehearsal: folder with a recording <camera>.db3 for each camera; only with an arm server on this machine."""
     judge: str = ""
     """predicate (the simulator's task predicate) or operator (`casher judge`); by default what the robot allows."""
     speed: float = 0.0
@@ -140,16 +141,17 @@ def plan(args, now=None):
     except (RigError, PolicyError, ValueError) as error:
         raise ArgumentError(str(error)) from error
     objects, sides, known_objects, known_sides = ("mug", "bowl", "box"), SIDES, None, (*SIDES, "front")
+    if args.cameras:
+        _check_rehearsal(args, rig)
     if args.robot == "sim":
         objects, sides, known_objects, known_sides = _simulated(args, rig)
     elif args.twin:
         raise ArgumentError(
             f"a twin is for the simulator, robot '{args.robot}' stands in a real kitchen: leave out twin:="
         )
-    elif CAMERA_SOURCE not in SOURCES:
+    elif importlib.util.find_spec("pyrealsense2") is None:
         raise ArgumentError(
-            f"this version has no source for {CAMERA_SOURCE} cameras (it has {', '.join(SOURCES)}), so robot "
-            f"'{args.robot}' would be blind: use robot:=sim"
+            f"pyrealsense2 is not installed, so robot '{args.robot}' would be blind: pip install pyrealsense2"
         )
     elif rig.calibration.status == "simulated":
         raise ArgumentError(
@@ -190,6 +192,15 @@ def _trusted(path, args, now):
     if found:
         return accepted(rig, found), True
     return load_rig(path), False
+
+
+def _check_rehearsal(args, rig):
+    if args.robot == "sim":
+        raise ArgumentError("the simulator has its own cameras: leave out cameras:=")
+    try:
+        rehearsal.check(args.cameras, rig.cameras, args.host)
+    except ValueError as error:
+        raise ArgumentError(str(error)) from error
 
 
 def _simulated(args, rig):

@@ -6,8 +6,12 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from casher_bringup.arguments import CAMERA_SOURCE
+from casher_bringup.rehearsal import recording
+from casher_perception.rig import load_rig
 from casher_policy.task import task_named
+
+CAMERA_SOURCE = "realsense"
+"""What the cameras of a real robot are read with."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def build(plan):
     # A cloud may be cropped only once it is in the base frame; the cameras are told the box and their own pose.
     crop = {"crop_low": list(task.crop[0]), "crop_high": list(task.crop[1])}
     simulated = {"task": args.task, "seed": args.seed, "speed": args.speed, "viewer": args.viewer}
+    kitchen = {"kitchen": Path(args.twin).expanduser().absolute().name} if args.twin else {}
     twin = {"twin": str(Path(args.twin).expanduser().absolute())} if args.twin else {}
     if args.robot == "sim":
         apparatus = [
@@ -58,15 +63,19 @@ def build(plan):
             )
         ]
     else:
-        from casher_perception.rig import load_rig
-
+        known = load_rig(plan.rig_path)
+        if args.cameras:
+            kitchen = {"kitchen": f"{known.kitchen} (recorded cameras)"}  # never counted together with what was seen
         apparatus = [
             NodeSpec("casher_franka", "arm_node", "arm", {**rig, "robot": args.robot, "host": args.host}),
             *(
                 NodeSpec(
-                    "casher_perception", "camera_node", name, {**rig, **crop, "camera": name, "source": CAMERA_SOURCE}
+                    "casher_perception",
+                    "camera_node",
+                    name,
+                    {**rig, **crop, "camera": name, "source": CAMERA_SOURCE, **_playback(args, name)},
                 )
-                for name in load_rig(plan.rig_path).cameras
+                for name in known.cameras
             ),
         ]
     return [
@@ -87,7 +96,7 @@ def build(plan):
                 "policy": args.policy,
                 "judge": plan.judge,
                 "out": str(plan.out),
-                **({"kitchen": Path(args.twin).expanduser().absolute().name} if args.twin else {}),
+                **kitchen,
             },
         ),
         NodeSpec(
@@ -103,3 +112,7 @@ def build(plan):
             main=True,
         ),
     ]
+
+
+def _playback(args, camera):
+    return {"playback": str(recording(args.cameras, camera))} if args.cameras else {}
