@@ -14,16 +14,16 @@ _MAKE_THEM_ANEW = {
 """What may differ -> what to do."""
 
 
-def demonstrations(store, place, task, preset="released", count=10, sources=("human", "expert")):
+def demonstrations(store, place, task, preset="released", count=10, sources=("human", "expert"), objects=None):
     """The first `count` successful demonstrations of a kitchen -> list of Trajectory, in the order of the store.
 
-    store: TrajectoryStore, or its path; place: place.Place; task: its name; preset: of environment.PRESETS. Raises
-    TrajectoryError when there are fewer, none but those of other tasks, or any of another action set, preset or version
-    of the kitchen.
+    store: TrajectoryStore, or its path; place: place.Place; task: its name; preset: of environment.PRESETS; objects:
+    names, None for any. Raises TrajectoryError when there are fewer, none but those of other tasks, or any of another
+    action set, preset or version of the kitchen.
     """
     if not isinstance(store, TrajectoryStore):
         with TrajectoryStore(store) as opened:
-            return demonstrations(opened, place, task, preset, count, sources)
+            return demonstrations(opened, place, task, preset, count, sources, objects)
     wanted = {
         "task": task,
         "action_set": action_set(PRESETS[preset].steps),
@@ -33,6 +33,7 @@ def demonstrations(store, place, task, preset="released", count=10, sources=("hu
     found = [i for source in sources for i in store.select(twin=place.name, source=source)]
     of_others = sorted({store.header(i)["twin"] for i in range(len(store))} - {place.name})
     found = [i for i in found if store.header(i)["task"] == task] or found
+    found = [i for i in found if objects is None or store.header(i)["object"] in objects]
     for i in found:
         header = store.header(i)
         for name, value in wanted.items():
@@ -50,11 +51,12 @@ def demonstrations(store, place, task, preset="released", count=10, sources=("hu
         except TrajectoryError as error:
             store.problems.append(str(error))
     if len(kept) < count:
+        with_them = f" with {', '.join(objects)}" if objects else ""
         details = [f"there are {len(kept)}"]
         details += [f"others are of {', '.join(of_others)}"] if of_others else []
         details += store.problems
         raise TrajectoryError(
-            f"{count} demonstrations of {task} in {place.name!r} are needed, in {store.path} {'; '.join(details)}: "
-            f"make more with 'casher demos collect'"
+            f"{count} demonstrations of {task}{with_them} in {place.name!r} are needed, in {store.path} "
+            f"{'; '.join(details)}: make more with 'casher demos collect'"
         )
     return kept

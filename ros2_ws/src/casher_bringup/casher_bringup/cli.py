@@ -6,6 +6,14 @@ import sys
 
 COMMANDS = {
     "eval": ("casher_bringup.eval_command:EvalArgs", "run evaluation episodes, record each as a bag, report"),
+    "eval teacher": (
+        "casher_training.eval_teacher_command:EvalTeacherArgs",
+        "evaluate a teacher in digital twins: success, reasons, films",
+    ),
+    "train teacher": (
+        "casher_training.train_teacher_command:TrainTeacherArgs",
+        "train a teacher on privileged state, from demonstrations",
+    ),
     "report": ("casher_bringup.report:ReportArgs", "recompute the report of a folder of bags"),
     "bag recover": ("casher_bringup.recover:RecoverArgs", "make a bag readable whose recorder was killed"),
     "twin check": ("casher_sim.twin_check:CheckArgs", "check digital twins: file, meshes, sites, reach"),
@@ -13,9 +21,14 @@ COMMANDS = {
     "kitchens make": ("casher_sim.kitchens_make:MakeArgs", "make procedural kitchens: a folder of digital twins"),
     "scan import": ("casher_sim.scan_import:ImportArgs", "make a digital twin of a scan of a kitchen"),
     "twin export": ("casher_sim.usd_export:ExportArgs", "write a digital twin as USD, for Isaac Sim and Isaac Lab"),
+    "demos collect": ("casher_training.demos_collect:CollectArgs", "give demonstrations in the browser, or --expert"),
+    "demos list": ("casher_training.demos_list:ListArgs", "list the trajectories in a folder"),
+    "demos replay": ("casher_training.demos_replay:ReplayArgs", "draw a trajectory as a film"),
+    "demos effort": ("casher_training.demos_effort:EffortArgs", "sum up the ledger of people's time"),
     "ready": ("casher_bringup.operator_command:ReadyArgs", "tell the session that the scene is set up"),
     "judge": ("casher_bringup.operator_command:JudgeArgs", "tell the session whether the episode succeeded"),
     "stop": ("casher_bringup.operator_command:StopArgs", "make the arm stand still now"),
+    "estop": ("casher_bringup.estop_command:EstopArgs", "a terminal whose every key stops the arm"),
     "recover": ("casher_bringup.operator_command:RecoverArgs", "let the arm move again after a stop or a fault"),
     "doctor": ("casher_bringup.doctor:DoctorArgs", "check this machine: one line each, ok or what to do"),
 }
