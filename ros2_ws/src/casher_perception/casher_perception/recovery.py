@@ -29,7 +29,7 @@ class RecoveryLimits:
     """After a reset the camera is left alone for this long: it is still listed for a moment before it vanishes."""
     absent_s: float = 120.0
     """A camera that was unplugged, or has not come back after a reset, is waited for this long."""
-    appear_s: float = 5.0
+    appear_s: float = 3.0
     """At the start, a camera that is not listed yet is waited for this long."""
     hang_s: float = 5.0
     """A call into the driver that should return at once is given up after this long."""
