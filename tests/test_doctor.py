@@ -116,6 +116,16 @@ def test_cameras_are_compared_with_the_rigs_serials():
     assert checks.cameras(None, None).ok is None
 
 
+def test_a_camera_on_a_slow_port_and_an_old_firmware_are_told():
+    good = {"name": "Intel RealSense D435I", "usb": "3.2", "firmware": "5.16.0.1", "recommended": "5.16.0.1"}
+    assert checks.camera_ports({"111": good, "222": good}).ok
+    assert failed(checks.camera_ports({"111": good, "222": good | {"usb": "2.1"}}), "USB 2.1", "plug 222 into a USB 3")
+    old = checks.camera_ports({"111": good | {"firmware": "5.12.0.0"}})
+    assert old.ok is None and "111 to 5.16.0.1" in old.remedy
+    assert checks.camera_ports({}).ok is checks.camera_ports(None).ok is None
+    assert "USB unknown" in checks.camera_ports({"111": {}}).detail
+
+
 def test_a_robot_is_asked_only_when_a_host_is_given():
     assert checks.robot(None).ok is None
     with socket.create_server(("127.0.0.1", 0)) as server:

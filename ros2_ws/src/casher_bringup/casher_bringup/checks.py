@@ -178,7 +178,7 @@ def memory(meminfo="/proc/meminfo", needed=MEMORY_BYTES):
 
 
 def cameras(wanted, connected):
-    """wanted: serial -> name of a real rig's cameras or None; connected: serials, None without pyrealsense2."""
+    """wanted: serial -> name of a real rig's cameras or None; connected: by serial, None without pyrealsense2."""
     if connected is None:
         found, missing = "pyrealsense2 is not installed", wanted or {}
         remedy = "pip install pyrealsense2"
@@ -192,6 +192,26 @@ def cameras(wanted, connected):
         lacking = ", ".join(f"{name} ({serial})" for serial, name in missing.items())
         return Check("cameras", False, f"{lacking} missing; {found}", remedy)
     return Check("cameras", True, found)
+
+
+def camera_ports(connected):
+    """connected: serial -> dict of its name, usb, firmware and recommended firmware as far as known, or None."""
+    if not connected:
+        return Check("camera ports", None, "no camera is connected")
+    said, slow, old = [], [], []
+    for serial, about in connected.items():
+        usb, firmware, wanted = (about.get(key, "unknown") for key in ("usb", "firmware", "recommended"))
+        said.append(f"{serial}: {about.get('name', 'camera')}, USB {usb}, firmware {firmware}")
+        if usb.startswith(("1", "2")):
+            slow.append(serial)
+        if wanted not in ("unknown", firmware):
+            old.append(f"{serial} to {wanted}")
+    if slow:
+        remedy = f"plug {', '.join(slow)} into a USB 3 port of its own, with a USB 3 cable"
+        return Check("camera ports", False, "; ".join(said), remedy)
+    if old:
+        return Check("camera ports", None, "; ".join(said), f"bring the firmware of {', '.join(old)} with rs-fw-update")
+    return Check("camera ports", True, "; ".join(said))
 
 
 def robot(host, port=FCI_PORT, timeout_s=1.0):

@@ -46,7 +46,7 @@ def run_checks(rig=None, host=None, out="."):
         checks.libraries(),
         checks.cores(),
         checks.memory(),
-        _cameras(rig),
+        *_cameras(rig),
         checks.robot(host),
         checks.realtime(host, os.uname().version),
         checks.time_sync(_clock_state()),
@@ -78,12 +78,12 @@ def _cameras(rig):
     try:
         wanted = None if rig is None else _serials(rig)
     except (RigError, OSError) as error:
-        return Check("cameras", False, str(error), "give a rig file: casher doctor --rig kitchens/NAME.yaml")
+        return [Check("cameras", False, str(error), "give a rig file: casher doctor --rig kitchens/NAME.yaml")]
     try:
         connected = _connected()
     except RuntimeError as error:
-        return Check("cameras", False, f"librealsense: {error}", "check the udev rules and the USB ports")
-    return checks.cameras(wanted, connected)
+        return [Check("cameras", False, f"librealsense: {error}", "check the udev rules and the USB ports")]
+    return [checks.cameras(wanted, connected), checks.camera_ports(connected)]
 
 
 def _serials(rig):
@@ -97,12 +97,24 @@ def _serials(rig):
 
 
 def _connected():
-    """Serials of the RealSense cameras, None without pyrealsense2."""
+    """Serial -> what the RealSense camera says about itself; None without pyrealsense2."""
     try:
         rs = importlib.import_module("pyrealsense2")
     except ImportError:
         return None
-    return [device.get_info(rs.camera_info.serial_number) for device in rs.context().query_devices()]
+    info = rs.camera_info
+    wanted = {
+        "name": info.name,
+        "usb": info.usb_type_descriptor,
+        "firmware": info.firmware_version,
+        "recommended": info.recommended_firmware_version,
+    }
+    return {
+        device.get_info(info.serial_number): {
+            key: device.get_info(item) for key, item in wanted.items() if device.supports(item)
+        }
+        for device in rs.context().query_devices()
+    }
 
 
 def _clock_state():
