@@ -72,10 +72,12 @@ class IdealArm:
 
 
 class Bench:
-    def __init__(self, graph, lease_s=0.0):
+    def __init__(self, graph, lease_s=0.0, state_rate_hz=SLOW_HZ):
         self.graph, self.arm = graph, IdealArm()
         self.server_node = graph.add(Node, "arm")
-        self.server = ArmServer(self.server_node, self.arm, ROOM, state_rate_hz=SLOW_HZ, robot="sim", lease_s=lease_s)
+        self.server = ArmServer(
+            self.server_node, self.arm, ROOM, state_rate_hz=state_rate_hz, robot="sim", lease_s=lease_s
+        )
         node = self.client_node = graph.add(Node, "client")
         self.client = ActionClient(node, ExecuteAction, "/casher/execute_action")
         self.triggers = {name: node.create_client(Trigger, f"/casher/{name}") for name in ("home", "stop", "recover")}

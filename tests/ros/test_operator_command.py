@@ -42,9 +42,13 @@ def test_a_run_that_is_not_there_is_named_by_its_domain(ros_domain):
 
 def test_without_a_domain_the_one_evaluation_of_this_machine_is_meant(monkeypatch):
     monkeypatch.setattr(runner, "running_domains", lambda: [23])
-    assert operator_command._domain(None) == 23 and operator_command._domain("7") == 7
-    monkeypatch.setattr(runner, "running_domains", list)
-    assert operator_command._domain("") == 0
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    assert operator_command.chosen_domain() == 7
+    monkeypatch.delenv("ROS_DOMAIN_ID")
+    assert operator_command.chosen_domain() == 23
     monkeypatch.setattr(runner, "running_domains", lambda: [23, 24])
     with pytest.raises(ValueError, match="23, 24"):
-        operator_command._domain(None)
+        operator_command.chosen_domain()
+    monkeypatch.setattr(runner, "running_domains", list)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "")
+    assert operator_command.chosen_domain() == 0

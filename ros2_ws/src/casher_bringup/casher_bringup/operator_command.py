@@ -1,5 +1,6 @@
 """`casher ready`, `judge`, `stop` and `recover`: the operator's word, from any terminal of the machine."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -61,15 +62,13 @@ def recover(_):
 
 
 def _ask(service_type, name, request, accepted):
-    import os
-
     import rclpy
 
     from casher_bringup.graph import environment
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        domain = _domain(os.environ.get("ROS_DOMAIN_ID"))
+        domain = chosen_domain()
     except ValueError as error:
         errors.print(f"casher: {error}", style="red")
         return 1
@@ -98,10 +97,14 @@ def _ask(service_type, name, request, accepted):
         rclpy.try_shutdown()
 
 
-def _domain(chosen):
-    """The ROS domain to speak on: what ROS_DOMAIN_ID says, else that of the one evaluation on this machine, else 0."""
+def chosen_domain():
+    """The ROS domain to speak on: what ROS_DOMAIN_ID says, else that of the one evaluation on this machine, else 0.
+
+    Raises ValueError when that is no number, or when it is unset and several evaluations run.
+    """
     from casher_bringup.runner import running_domains
 
+    chosen = os.environ.get("ROS_DOMAIN_ID")
     if chosen:
         if not chosen.isdecimal():
             raise ValueError(f"ROS_DOMAIN_ID must be a number, got '{chosen}'")

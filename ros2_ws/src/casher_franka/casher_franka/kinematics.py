@@ -30,7 +30,7 @@ JOINT_RANGES = {
 
 POSITION_TOLERANCE_M, ROTATION_TOLERANCE_RAD = 1e-4, 1e-3
 """Within these `inverse` has reached its pose."""
-_DAMPING = 0.02
+_DAMPING, _LEAST_DAMPING = 0.1, 1e-6
 _STEP_RAD = 0.3
 _COS, _SIN = np.cos(ALPHA_RAD), np.sin(ALPHA_RAD)
 
@@ -88,8 +88,8 @@ def jacobian(T_base_link):
 def inverse(T_base_tcp, q_start, iterations=20):
     """T_base_tcp (B, 4, 4), q_start (B, 7) [rad] -> the joints near q_start that reach it (B, 7), whether (B,) bool.
 
-    Damped least squares, dq = J^T (J J^T + lambda^2 I)^-1 e with e = (translation, rotation vector) in the base frame.
-    It minds no joint's range, so that who asks sees which one would be left.
+    Damped least squares, dq = J^T (J J^T + lambda I)^-1 e with e = (translation, rotation vector) in the base frame and
+    lambda in proportion to e^2 (Sugihara 2011), which crosses singularities and still converges fast. It minds no joint's range, so that who asks sees which one would be left.
     """
     T_base_tcp, q = np.asarray(T_base_tcp, dtype=np.float64), np.array(q_start, dtype=np.float64)
     reached, open_ = np.zeros(len(q), dtype=bool), np.arange(len(q))
@@ -105,7 +105,8 @@ def inverse(T_base_tcp, q_start, iterations=20):
             break
         J = jacobian(frames)
         JT = J.swapaxes(1, 2)
-        dq = (JT @ np.linalg.solve(J @ JT + _DAMPING**2 * np.eye(6), error[..., None]))[..., 0]
+        damping = _DAMPING * (error**2).sum(axis=1) + _LEAST_DAMPING
+        dq = (JT @ np.linalg.solve(J @ JT + damping[:, None, None] * np.eye(6), error[..., None]))[..., 0]
         q[open_] += dq * np.minimum(1.0, _STEP_RAD / np.maximum(np.abs(dq).max(axis=1, keepdims=True), 1e-12))
     return q, reached
 

@@ -35,7 +35,7 @@ RULES = {
     "step": ("unsafe", "a step of {value:.4f} m, at most {limits.translation_m:.4f} m is one action"),
     "turn": ("unsafe", "a turn of {value:.4f} rad, at most {limits.rotation_rad:.4f} rad is one action"),
     "box": ("outside_workspace", "{axes}"),
-    "reach": ("unreachable", "no joints near the measured ones reach the target"),
+    "reach": ("unreachable", "no joints within {far} rad of the measured ones reach the target"),
     "joint": (
         "joint_limit",
         "joint {joint} would be {value:.3f} rad from the end of its range, {limits.joint_margin_rad} rad are kept",
@@ -44,6 +44,8 @@ RULES = {
     "table": ("table", "the arm would be {value:.3f} m from the worktop, {limits.table_m} m are kept"),
 }
 """Rule -> the verdict's name, and in words what `value` of it was found, in the order in which they are looked at."""
+FAR_RAD = 1.2
+"""A joint that turns by more in one action passes a singularity, faster than it can."""
 WAY_HOME = np.linspace(0.0, 1.0, 25)[1:]
 """Fractions of the way to the start pose that are looked at."""
 _NO_WORSE = 1e-4
@@ -151,7 +153,8 @@ def way_to(T_base_tcp, T_measured, q):
     T_half[:, :3, :3] = T_measured[:, :3, :3] @ Rotation.from_rotvec(0.5 * turn).as_matrix()
     half, half_reached = inverse(T_half, q)
     end, end_reached = inverse(T_base_tcp, half)
-    return np.stack([0.5 * (q + half), half, 0.5 * (half + end), end], axis=1), half_reached & end_reached
+    near = np.abs(end - q).max(axis=1) <= FAR_RAD
+    return np.stack([0.5 * (q + half), half, 0.5 * (half + end), end], axis=1), half_reached & end_reached & near
 
 
 _INDEX = {name: i for i, name in enumerate(RULES)}
@@ -200,7 +203,9 @@ def _judge_way(found, rows, q, way, envelope, limits):
 
 def _in_words(found, limits, axes):
     name, words = list(RULES.values())[found.rule[0]]
-    return Verdict(name, words.format(value=found.value[0], joint=found.joint[0], limits=limits, axes=axes))
+    return Verdict(
+        name, words.format(value=found.value[0], joint=found.joint[0], limits=limits, axes=axes, far=FAR_RAD)
+    )
 
 
 def _axes(p, envelope):
