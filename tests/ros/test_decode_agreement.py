@@ -9,7 +9,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from casher_franka.arm_node import ArmNode
-from casher_franka.franky_arm import FrankyArm
+from casher_franka.franka_arm import FrankaArm
 from casher_msgs.action import ExecuteAction
 from casher_perception.conversions import pose_message
 from casher_policy.action import ACTION_NAMES, Action, decode
@@ -31,7 +31,7 @@ def arm_class(request, graph):
         return SimArm
     host = request.getfixturevalue("fr3_host")
     graph.add(ArmNode, parameters={"rig": RIG, "host": host, "dynamics_factor": 0.8, "realtime": "ignore"})
-    return FrankyArm
+    return FrankaArm
 
 
 class Watched:

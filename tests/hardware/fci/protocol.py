@@ -62,16 +62,19 @@ class Protocol:
     """(7,) [rad/s]."""
 
 
+def _numbered(names):
+    return dict(enumerate(names.split()))
+
+
 _FLOATS = 284
 """Numbers between the message's id and its flags; protocol 10 appends 36 of accelerometers."""
 
 PANDA = Protocol(
     version=5,
-    commands={
-        **{0: "connect", 1: "move", 2: "stop", 3: "cartesian_limit", 4: "collision", 5: "joint_impedance"},
-        **{6: "cartesian_impedance", 7: "guiding_mode", 8: "EE_T_K", 9: "NE_T_EE", 10: "load", 11: "filters"},
-        **{12: "recover", 13: "model"},
-    },
+    commands=_numbered(
+        "connect move stop cartesian_limit collision joint_impedance cartesian_impedance guiding_mode EE_T_K NE_T_EE "
+        "load filters recover model"
+    ),
     aborted={REFLEX: 6, USER_STOPPED: 7},
     not_possible=3,
     state_layout=struct.Struct(f"<Q{_FLOATS}d85Bd"),
@@ -83,10 +86,9 @@ PANDA = Protocol(
 )
 FR3 = Protocol(
     version=10,
-    commands={
-        **{0: "connect", 1: "move", 2: "stop", 3: "collision", 4: "joint_impedance", 5: "cartesian_impedance"},
-        **{6: "guiding_mode", 7: "EE_T_K", 8: "NE_T_EE", 9: "load", 10: "recover", 11: "model"},
-    },
+    commands=_numbered(
+        "connect move stop collision joint_impedance cartesian_impedance guiding_mode EE_T_K NE_T_EE load recover model"
+    ),
     aborted={REFLEX: 8, USER_STOPPED: 9},
     not_possible=5,
     state_layout=struct.Struct(f"<Q{_FLOATS + 36}f85Bf"),

@@ -161,7 +161,8 @@ class Server:
             case "recover":
                 reply(SUCCESS if self.arm.recover() else REJECTED)
             case "model":
-                reply(SUCCESS, library_path().read_bytes() if self.protocol.version == 5 else urdf(self.protocol).encode())
+                v5 = self.protocol.version == 5
+                reply(SUCCESS, library_path().read_bytes() if v5 else urdf(self.protocol).encode())
             case "cartesian_limit":
                 reply(SUCCESS, bytes(19 * 8 + 1))
             case None:
@@ -177,9 +178,7 @@ class Server:
         self._hand_message_id += 1
         if time.monotonic() >= self.silent_until:
             self.hand_port.send_state(
-                HAND_STATE.pack(
-                    self._hand_message_id, self.hand.width, MAX_WIDTH, self.hand.grasped, HAND_TEMPERATURE
-                )
+                HAND_STATE.pack(self._hand_message_id, self.hand.width, MAX_WIDTH, self.hand.grasped, HAND_TEMPERATURE)
             )
 
     def _hand_reply(self, number, status):
@@ -203,4 +202,3 @@ class Server:
                 self.hand.stop(number)
             case None:
                 raise ValueError(f"unknown command {command} of the hand: known are {HAND_COMMANDS}")
-

@@ -1,6 +1,5 @@
 """The state message an arm sends every millisecond."""
 
-
 from .protocol import CARTESIAN_POSITION, CARTESIAN_VELOCITY, ERRORS, EXTERNAL_CONTROLLER
 
 OTHER_CONTROLLER = 3

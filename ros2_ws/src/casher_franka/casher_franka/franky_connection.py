@@ -4,19 +4,16 @@ The pose a Franka reports and follows, O_T_EE, is that of its end effector frame
 `connect` puts it at the fingertips of the Franka hand, so that O_T_EE is T_base_tcp.
 """
 
-import threading
-
 import franky
 import numpy as np
 
 from casher_franka.arm import ArmFault
+from casher_franka.connecting import check_tcp, connect_within, near
 from casher_franka.kinematics import T_FLANGE_TCP
-from casher_perception.geometry import inverse, rotation_angle
+from casher_perception.geometry import inverse
 
-CONNECT_TIMEOUT_S = 3.0
 REALTIME = {"enforce": franky.RealtimeConfig.Enforce, "ignore": franky.RealtimeConfig.Ignore}
-NEAR_M, NEAR_RAD = 1e-4, 1e-3
-"""Poses closer than this are the same: the measurement is no finer."""
+FOLLOWING = {"joint": franky.ControllerMode.JointImpedance, "cartesian": franky.ControllerMode.CartesianImpedance}
 
 LOST = (franky.NetworkException, franky.ProtocolException)
 """Exceptions after which only a new connection works."""
@@ -32,41 +29,33 @@ FAILED = (
 """All exceptions by which a command tells that it was not carried out."""
 
 
-def connect(host, dynamics_factor, realtime):
-    """(franky.Robot, franky.Gripper) whose EE frame is the tcp; ArmFault('connection_lost') says why not.
+def connect(config):
+    """FrankaConfig -> (franky.Robot, franky.Gripper) that behave so, with the EE frame at the tcp.
 
-    dynamics_factor: of the robot's highest speed, acceleration and jerk, 0..1; realtime: a key of REALTIME.
+    ArmFault('connection_lost') says why not.
     """
-    if realtime not in REALTIME:
-        raise ValueError(f"unknown realtime {realtime!r}: known are {', '.join(REALTIME)}")
-    if not 0.0 < dynamics_factor <= 1.0:
-        raise ValueError(f"dynamics_factor must be above 0 and at most 1, got {dynamics_factor}")
-    made, failed = [], []
+    host = config.host
 
     def make():
-        try:
-            robot = franky.Robot(host, relative_dynamics_factor=dynamics_factor, realtime_config=REALTIME[realtime])
-            made.extend((robot, franky.Gripper(host)))
-        except Exception as error:  # raised again below, by the caller's thread
-            failed.append(error)
-
-    # libfranka waits for minutes for a host that is not there, so it waits in a thread that nobody joins.
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    thread.join(CONNECT_TIMEOUT_S)
-    if thread.is_alive():
-        raise ArmFault(
-            "connection_lost", f"{host} does not answer within {CONNECT_TIMEOUT_S} s: check address and cable"
+        robot = franky.Robot(
+            host,
+            relative_dynamics_factor=config.dynamics_factor,
+            controller_mode=FOLLOWING[config.following],
+            realtime_config=REALTIME[config.realtime],
         )
+        return robot, franky.Gripper(host)
+
     try:
-        if failed:
-            raise failed[0]
-        robot, gripper = made
+        robot, gripper = connect_within(host, make)
         _put_tcp_at_fingertips(robot)
+        robot.set_collision_behavior(list(config.collision_torque), list(config.collision_force))
+        robot.set_joint_impedance(list(config.joint_stiffness))
+        robot.set_cartesian_impedance(list(config.cartesian_stiffness))
         return robot, gripper
     except franky.IncompatibleVersionException as error:
         raise ArmFault(
-            "connection_lost", f"{host}: {error}: this client speaks to an FR3 of system 5.9 or later"
+            "connection_lost",
+            f"{host}: {error}: this client speaks to an FR3 of system 5.9 or later; for a Panda say robot:=panda",
         ) from error
     except franky.RealtimeException as error:
         raise ArmFault(
@@ -76,21 +65,10 @@ def connect(host, dynamics_factor, realtime):
         raise ArmFault("connection_lost", f"{host}: {error}") from error
 
 
-def near(T_a, T_b):
-    """Whether two poses (4, 4) are the same within NEAR_M and NEAR_RAD."""
-    p_m = np.linalg.norm(T_a[:3, 3] - T_b[:3, 3])
-    return p_m < NEAR_M and rotation_angle(T_a[:3, :3].T @ T_b[:3, :3]) < NEAR_RAD
-
-
 def _put_tcp_at_fingertips(robot):
     """Make O_T_EE the pose of the tool: the robot's settings may name another hand, or none."""
     if near(np.array(robot.state.F_T_EE.matrix), T_FLANGE_TCP):
         return
     T_nominal_tcp = inverse(np.array(robot.state.F_T_NE.matrix)) @ T_FLANGE_TCP
     robot.set_ee(T_nominal_tcp.ravel(order="F").tolist())
-    measured = np.array(robot.state.F_T_EE.matrix)
-    if not near(measured, T_FLANGE_TCP):
-        raise ArmFault(
-            "connection_lost",
-            f"the end effector frame stays {np.round(measured, 4).tolist()}: choose the Franka hand in Desk",
-        )
+    check_tcp(np.array(robot.state.F_T_EE.matrix))
