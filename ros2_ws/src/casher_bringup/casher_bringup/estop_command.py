@@ -1,5 +1,6 @@
 """`casher estop`: a terminal whose keys stop the arm, and without which, once started, the arm does not move."""
 
+import contextlib
 import os
 import select
 import signal
@@ -26,7 +27,7 @@ class Panel:
     """What the terminal knows and says, without terminal or ROS. Times are of one monotonic clock [s]."""
 
     def __init__(self):
-        self.state, self.heard_s, self.pressed_s = None, -HEARD_S, None
+        self.state, self.heard_s, self.pressed_s = None, float("-inf"), None
 
     def hear(self, state, now_s):
         """A casher_msgs/RobotState."""
@@ -90,10 +91,8 @@ def main(_):
     executor.add_node(node)
 
     def spin():
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             executor.spin()
-        except ExternalShutdownException:
-            pass
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()

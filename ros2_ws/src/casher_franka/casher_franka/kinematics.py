@@ -89,7 +89,8 @@ def inverse(T_base_tcp, q_start, iterations=20):
     """T_base_tcp (B, 4, 4), q_start (B, 7) [rad] -> the joints near q_start that reach it (B, 7), whether (B,) bool.
 
     Damped least squares, dq = J^T (J J^T + lambda I)^-1 e with e = (translation, rotation vector) in the base frame and
-    lambda in proportion to e^2 (Sugihara 2011), which crosses singularities and still converges fast. It minds no joint's range, so that who asks sees which one would be left.
+    lambda in proportion to e^2 (Sugihara 2011), which crosses singularities and still converges fast. It minds no
+    joint's range, so that who asks sees which one would be left.
     """
     T_base_tcp, q = np.asarray(T_base_tcp, dtype=np.float64), np.array(q_start, dtype=np.float64)
     reached, open_ = np.zeros(len(q), dtype=bool), np.arange(len(q))
