@@ -1,0 +1,65 @@
+"""The settings of a teacher's training, and the two presets."""
+
+from dataclasses import asdict, dataclass, fields, replace
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """PPO with the behaviour cloning term of equation 1. n_steps is the task's horizon (Table IV)."""
+
+    layers: tuple = (256, 256)
+    """Widths of policy and value network."""
+    activation: str = "relu"
+    """relu or tanh."""
+    worlds: int = 128
+    """Copies of the scenes in all; every scene gets the same number."""
+    batch_size: int = 4320
+    """Samples in one PPO minibatch."""
+    epochs: int = 5
+    learning_rate: float = 3e-4
+    discount: float = 0.99
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    entropy_weight: float = 0.002
+    value_weight: float = 0.5
+    gradient_clip: float = 0.5
+    bc_weight: float = 0.1
+    """gamma of equation 1; 0 trains without demonstrations."""
+    bc_batch: int = 256
+    """Demonstrated pairs for each PPO minibatch."""
+    warm_start: int = 2000
+    """Gradient steps of plain behaviour cloning before PPO."""
+    value_only: int = 2
+    """First updates in which only the value network learns: a fresh one would mislead the cloned policy."""
+    ppo: bool = True
+    """False: behaviour cloning alone, `warm_start` steps of it."""
+
+    def to_dict(self):
+        """For JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        """What `to_dict` gave; ValueError for unknown or missing fields."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"teacher settings differ in {', '.join(sorted(names ^ set(values)))}")
+        return cls(**{**values, "layers": tuple(values["layers"])})
+
+
+CPU = TeacherConfig()
+PAPER = replace(
+    CPU,
+    activation="tanh",
+    worlds=2048,
+    batch_size=31257,
+    epochs=10,
+    entropy_weight=0.0,
+    gradient_clip=5.0,
+    bc_batch=32,
+    warm_start=0,
+    value_only=0,
+)
+"""Table IV; the rest are the defaults of Stable-Baselines3, as the paper says."""
+PRESETS = {"cpu": CPU, "paper": PAPER}
+"""`paper` is the paper's Table IV, meant for a GPU and 2048 worlds; `cpu` is what learns on two cores."""

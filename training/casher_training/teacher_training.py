@@ -1,0 +1,249 @@
+"""Training a teacher: rollouts of all scenes, PPO updates, checkpoints, and when to stop.
+
+Everything random in update k depends on (seed, k) alone, and every rollout begins with a reset. So a run that was
+killed goes on from its last checkpoint to the very bits that it would have reached.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from casher_policy.software import software_id
+from casher_policy.task import task_named
+from casher_training.ppo_bc import PPOBC, NotFinite
+from casher_training.scenes import environment, place
+from casher_training.shard import Share
+from casher_training.teacher_config import TeacherConfig
+from casher_training.teacher_episodes import episode_workers
+from casher_training.teacher_eval import evaluate, shares_of
+from casher_training.teacher_policy import (
+    TeacherError,
+    TeacherHeader,
+    read_tensors,
+    save_teacher,
+    weights_of,
+    write_tensors,
+)
+from casher_training.twin_version import place_hash
+from casher_training.workers import share_workers
+
+TEACHER, STATE, PROGRESS = "teacher.safetensors", "training.safetensors", "progress.jsonl"
+_WEIGHTS, _MOMENTS = "policy.", "adam."
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is trained, for how long."""
+
+    task: str
+    scenes: tuple
+    """scenes.Scene, ..."""
+    config: TeacherConfig
+    steps: int
+    """Environment steps after which it ends."""
+    seed: int = 0
+    preset: str = "released"
+    """Of casher_sim.environment.PRESETS."""
+    target: float = 1.0
+    """It ends earlier when the lower bound of every twin's success rate has passed this."""
+    episodes: int = 200
+    """For each twin, in the evaluation that decides so."""
+    checkpoint_every: int = 5
+    """Updates."""
+    processes: int = 1
+    ray_address: str = ""
+
+    def signature(self):
+        """What must not change between a run and its continuation."""
+        return {
+            "task": self.task,
+            "scenes": [[scene.kitchen, scene.object] for scene in self.scenes],
+            "config": self.config.to_dict(),
+            "seed": self.seed,
+            "preset": self.preset,
+        }
+
+
+@dataclass
+class Progress:
+    """What is told after every update."""
+
+    update: int
+    steps: int
+    success: float
+    """Of the first episodes in the last rollout, with drawn actions."""
+    seconds: dict = field(default_factory=dict)
+    """CPU seconds of this process since the start, by what they went into."""
+    numbers: dict = field(default_factory=dict)
+    """PPO's own."""
+    evaluation: object = None
+    """TeacherEvaluation, after an update that had one."""
+
+
+class TeacherTraining:
+    """`run` trains, from the beginning or from where a run in the same folder stopped."""
+
+    def __init__(self, plan, demonstrations, out):
+        """demonstrations: cloning.Pairs, or None when the plan's bc_weight and warm_start are 0.
+
+        TeacherError when the folder `out` has a run with other settings.
+        """
+        per_scene = plan.config.worlds // len(plan.scenes)
+        if per_scene < 1:
+            raise TeacherError(f"{plan.config.worlds} worlds for {len(plan.scenes)} scenes: take at least one each")
+        self.plan = replace(plan, config=replace(plan.config, worlds=per_scene * len(plan.scenes)))
+        self.out, self.task = Path(out), task_named(plan.task)
+        self._shares = [Share(scene, plan.task, per_scene, plan.preset) for scene in plan.scenes]
+        env = environment(plan.scenes[0], plan.task, 1, plan.preset)
+        pairs = None if demonstrations is None else (demonstrations.states, demonstrations.actions)
+        self.model = PPOBC(
+            self.plan.config, env.single_observation_space, env.single_action_space, self.task.horizon, plan.seed, pairs
+        )
+        self._sha256 = "" if demonstrations is None else demonstrations.sha256
+        self.update, self.steps, self.resumed = 0, 0, False
+        self._restore()
+
+    def run(self, tell=lambda progress: None):
+        """Train until steps or target are reached -> the last TeacherEvaluation, None without one.
+
+        tell: called with Progress after every update. NotFinite leaves the last good checkpoint in place.
+        """
+        plan, config = self.plan, self.plan.config
+        self.out.mkdir(parents=True, exist_ok=True)
+        if not self.resumed and config.warm_start:
+            self.model.clone(config.warm_start, plan.seed)
+            self._save()
+        elif not self.resumed:
+            self._save()
+        board = SummaryWriter(self.out / "tensorboard", purge_step=self.steps)
+        workers = share_workers(config, self._shares, plan.processes, plan.ray_address)
+        evaluation, spent = None, {"rollout": 0.0, "update": 0.0}
+        try:
+            while config.ppo and self.steps < plan.steps:
+                progress = self._update(workers, spent)
+                if plan.target < 1 and progress.success >= plan.target:
+                    progress.evaluation = evaluation = self.evaluate()
+                done = evaluation is not None and evaluation.worst_bound >= plan.target
+                if done or self.update % plan.checkpoint_every == 0 or self.steps >= plan.steps:
+                    self._save()
+                self._note(progress, board)
+                tell(progress)
+                if done:
+                    break
+        finally:
+            workers.close()
+            board.close()
+        return evaluation
+
+    def evaluate(self):
+        """The policy as it is, `episodes` for each twin, on seeds that no rollout has -> TeacherEvaluation."""
+        plan = self.plan
+        shares = shares_of(plan.scenes, plan.task, plan.episodes, plan.preset)
+        workers = episode_workers(plan.config, shares, plan.processes, plan.ray_address)
+        try:
+            return evaluate(workers, shares, weights_of(self.model.policy), (plan.seed, 1, self.update))
+        finally:
+            workers.close()
+
+    def _update(self, workers, spent):
+        plan = self.plan
+        weights, begun, cpu = weights_of(self.model.policy), time.perf_counter(), time.process_time()
+        rollouts = workers.map(
+            "rollout", [(i, weights, (plan.seed, 0, self.update), self.task.horizon) for i in range(len(self._shares))]
+        )
+        between = time.process_time()
+        seed = int(np.random.SeedSequence((plan.seed, 2, self.update)).generate_state(1)[0])
+        try:
+            numbers = self.model.learn_from(rollouts, seed, value_only=self.update < plan.config.value_only)
+        except NotFinite as error:
+            raise NotFinite(
+                f"update {self.update + 1}, step {self.steps}: {error}; the last good state is {self.out / STATE}"
+            ) from None
+        spent["rollout"] += between - cpu
+        spent["update"] += time.process_time() - between
+        self.update += 1
+        self.steps += sum(r.actions.size for r in rollouts)
+        success = float(np.mean(np.concatenate([r.first_success for r in rollouts])))
+        numbers["wall_s"] = time.perf_counter() - begun
+        return Progress(self.update, self.steps, success, dict(spent), numbers)
+
+    def _header(self):
+        plan = self.plan
+        scenes = [
+            {"twin": scene.kitchen, "hash": place_hash(place(scene.twin)), "object": scene.object}
+            for scene in plan.scenes
+        ]
+        return TeacherHeader(
+            task=plan.task,
+            preset=plan.preset,
+            observation=self.model.observation_space.shape[0],
+            config=plan.config,
+            scenes=scenes,
+            steps=self.steps,
+            update=self.update,
+            commit=software_id(),
+            demonstrations=self._sha256,
+        )
+
+    def _save(self):
+        weights, header = weights_of(self.model.policy), self._header()
+        tensors = {f"{_WEIGHTS}{name}": array for name, array in weights.items()}
+        for index, moments in self.model.policy.optimizer.state_dict()["state"].items():
+            for name, value in moments.items():
+                tensors[f"{_MOMENTS}{index}.{name}"] = np.asarray(value)
+        signature = self.out / "plan.json"
+        signature.write_text(json.dumps({**self.plan.signature(), "demonstrations": self._sha256}, indent=1))
+        write_tensors(self.out / STATE, tensors, header.to_json())
+        save_teacher(self.out / TEACHER, weights, header)
+
+    def _restore(self):
+        if not (self.out / STATE).exists():
+            return
+        before = json.loads((self.out / "plan.json").read_text())
+        now = {**json.loads(json.dumps(self.plan.signature())), "demonstrations": self._sha256}
+        differ = [name for name in now if before.get(name) != now[name]]
+        if differ:
+            raise TeacherError(
+                f"{self.out} has a run with another {', '.join(differ)}: take another folder, or the same settings"
+            )
+        tensors, header = read_tensors(self.out / STATE)
+        policy = self.model.policy
+        weights = {n.removeprefix(_WEIGHTS): torch.as_tensor(a) for n, a in tensors.items() if n.startswith(_WEIGHTS)}
+        policy.load_state_dict(weights)
+        moments = {}
+        for name, array in tensors.items():
+            if name.startswith(_MOMENTS):
+                index, key = name.removeprefix(_MOMENTS).split(".")
+                moments.setdefault(int(index), {})[key] = torch.as_tensor(array)
+        policy.optimizer.load_state_dict({**policy.optimizer.state_dict(), "state": moments})
+        self.update, self.steps, self.resumed = header.update, header.steps, True
+        self._drop_later_lines()
+
+    def _note(self, progress, board):
+        """One line of JSON, and TensorBoard's curves."""
+        for name, value in {"success": progress.success, **progress.numbers}.items():
+            board.add_scalar(name, value, progress.steps)
+        line = {"update": progress.update, "steps": progress.steps, "success": progress.success, **progress.numbers}
+        if progress.evaluation is not None:
+            line["twins"] = [result.to_dict() for result in progress.evaluation.twins]
+        with open(self.out / PROGRESS, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _drop_later_lines(self):
+        """Lines of updates that will be made again."""
+        path = self.out / PROGRESS
+        if path.exists():
+            kept = []
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    values = json.loads(line)
+                except ValueError:
+                    break
+                if values["update"] <= self.update:
+                    kept.append(line + "\n")
+            path.write_text("".join(kept), encoding="utf-8")

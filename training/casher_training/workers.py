@@ -1,0 +1,95 @@
+"""Who runs the shares of a rollout: this process, a few processes of this machine, or a Ray cluster.
+
+Share i always goes to worker i modulo their number, which keeps its worlds. The results are the same whoever runs them.
+"""
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from casher_training.shard import ShareRunner
+
+_runner = None
+
+
+def _start(make, arguments):
+    global _runner
+    _runner = make(*arguments)
+
+
+def _call(method, *arguments):
+    return getattr(_runner, method)(*arguments)
+
+
+class Inline:
+    """This process."""
+
+    def __init__(self, make, *arguments):
+        self._runner = make(*arguments)
+
+    def map(self, method, calls):
+        """Call the runner's method with every tuple of arguments -> list of results."""
+        return [getattr(self._runner, method)(*call) for call in calls]
+
+    def close(self):
+        """Nothing is held."""
+
+
+class Processes:
+    """`number` processes of this machine."""
+
+    def __init__(self, number, make, *arguments):
+        context = get_context("spawn")
+        self._workers = [
+            ProcessPoolExecutor(1, mp_context=context, initializer=_start, initargs=(make, arguments))
+            for _ in range(number)
+        ]
+
+    def map(self, method, calls):
+        """See Inline."""
+        waiting = [self._workers[i % len(self._workers)].submit(_call, method, *call) for i, call in enumerate(calls)]
+        return [future.result() for future in waiting]
+
+    def close(self):
+        """End the processes."""
+        for worker in self._workers:
+            worker.shutdown(cancel_futures=True)
+
+
+class RayActors:
+    """Actors of a Ray cluster, one CPU each."""
+
+    def __init__(self, address, number, make, *arguments):
+        """address: of the cluster ('auto' finds one on this machine, 'local' starts one); number of actors."""
+        import ray
+
+        self._ray = ray
+        if not ray.is_initialized():
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        actor = ray.remote(num_cpus=1)(Inline)
+        self._actors = [actor.remote(make, *arguments) for _ in range(number)]
+
+    def map(self, method, calls):
+        """See Inline."""
+        waiting = [self._actors[i % len(self._actors)].map.remote(method, [call]) for i, call in enumerate(calls)]
+        return [results[0] for results in self._ray.get(waiting)]
+
+    def close(self):
+        """Let go of the actors, and of a cluster that was started for them."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._ray.shutdown()
+
+
+def workers_for(make, arguments, processes=1, ray_address=""):
+    """make(*arguments) is what each worker runs -> Inline, Processes or RayActors.
+
+    processes: how many workers; ray_address: '' for this machine without Ray.
+    """
+    if ray_address:
+        return RayActors(ray_address, processes, make, *arguments)
+    return Processes(processes, make, *arguments) if processes > 1 else Inline(make, *arguments)
+
+
+def share_workers(config, shares, processes=1, ray_address=""):
+    """Workers that run `ShareRunner.rollout`."""
+    return workers_for(ShareRunner, (config, shares, config.discount), processes, ray_address)
