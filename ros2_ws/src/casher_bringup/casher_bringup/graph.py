@@ -67,7 +67,7 @@ def build(plan):
         if args.cameras:
             kitchen = {"kitchen": f"{known.kitchen} (recorded cameras)"}  # never counted together with what was seen
         apparatus = [
-            NodeSpec("casher_franka", "arm_node", "arm", {**rig, "robot": args.robot, "host": args.host}),
+            NodeSpec("casher_franka", "arm_node", "arm", {**rig, **_arm(args)}),
             *(
                 NodeSpec(
                     "casher_perception",
@@ -116,3 +116,8 @@ def build(plan):
 
 def _playback(args, camera):
     return {"playback": str(recording(args.cameras, camera))} if args.cameras else {}
+
+
+def _arm(args):
+    """A rehearsal's arm server is a process on this machine, which needs no real-time kernel."""
+    return {"robot": args.robot, "host": args.host, **({"realtime": "ignore"} if args.cameras else {})}
