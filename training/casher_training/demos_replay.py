@@ -47,10 +47,15 @@ def main(args):
     except (ValueError, IndexError) as error:
         print(error, file=sys.stderr)
         return 2
-    pictures = [Image.fromarray(frame).quantize(128) for frame in frames]
-    pictures[0].save(args.gif, save_all=True, append_images=pictures[1:], duration=args.frame_ms, loop=0)
-    print(f"wrote {args.gif}: {len(pictures)} pictures of {len(trajectory)} actions")
+    write_gif(args.gif, frames, args.frame_ms)
+    print(f"wrote {args.gif}: {len(frames)} pictures of {len(trajectory)} actions")
     return 0
+
+
+def write_gif(path, frames, frame_ms=120):
+    """Frames [(H, W, 3) uint8] -> an animated picture that starts over; frame_ms [ms]: how long each is shown."""
+    pictures = [Image.fromarray(frame).quantize(128) for frame in frames]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=frame_ms, loop=0)
 
 
 def film(trajectory, scene, size, every=1):

@@ -19,6 +19,9 @@ from casher_training.teacher_eval import evaluate, shares_of
 from casher_training.teacher_policy import load_teacher, weights_of
 from casher_training.teacher_report import table
 
+FILM_SIZE = (320, 240)
+"""Pixels of each camera's picture."""
+
 
 @dataclass(frozen=True)
 class EvalTeacherArgs:
@@ -76,7 +79,7 @@ def main(args):
 
 def _films(folder, evaluation, scenes, header):
     """Write a film of the quickest success and one of the worst failure -> {what: path}."""
-    from casher_training.film import write_film
+    from casher_training.demos_replay import film, write_gif
 
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
@@ -87,7 +90,7 @@ def _films(folder, evaluation, scenes, header):
                 evaluation.episodes[share], world, scenes[share], task_named(header.task), header.preset, "teacher"
             )
             path = folder / f"{what}.gif"
-            write_film(path, shown, scenes[share].twin)
+            write_gif(path, film(shown, scenes[share], FILM_SIZE))
             written[what] = str(path)
     return written
 
