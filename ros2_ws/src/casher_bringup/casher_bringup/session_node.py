@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,9 @@ from std_srvs.srv import Trigger
 
 from casher_bringup.futures import result_of
 from casher_bringup.session import PolicyEnd, SessionFault, Verdict, run_episode
+from casher_franka.arm import FAULTS
 from casher_msgs.action import RunEpisode, RunPolicy
-from casher_msgs.msg import EpisodeResult, SimulationState
+from casher_msgs.msg import EpisodeResult, RobotState, SimulationState
 from casher_msgs.srv import Judge, ResetScene, StartRecording, StopRecording
 from casher_perception.conversions import stamp_ns
 from casher_perception.parameters import declare
@@ -95,6 +97,8 @@ class SessionNode(Node):
             self.lease = self.create_publisher(Empty, "/casher/lease", 10)
             self.home = service(Trigger, "/casher/home")
             self.stop = service(Trigger, "/casher/stop")
+            self.arm_fault = ""
+            self.create_subscription(RobotState, "/casher/robot_state", self.on_arm, 10, callback_group=self.group)
         if self.config.judge == "operator":
             self.create_service(Trigger, "/casher/ready", self.on_ready, callback_group=self.group)
             self.create_service(Judge, "/casher/judge", self.on_judge, callback_group=self.group)
@@ -112,6 +116,9 @@ class SessionNode(Node):
         with self.state_arrived:
             self.state = message
             self.state_arrived.notify_all()
+
+    def on_arm(self, message):
+        self.arm_fault = message.fault
 
     def on_diagnostics(self, message):
         for status in message.status:
@@ -202,6 +209,7 @@ class EpisodePorts:
             )
             self._require(answer.success, f"reset: {answer.message}")
             return answer.object, answer.side
+        self._wait_for_arm()
         try:
             renew = partial(self.node.lease.publish, Empty())  # the arm goes on only while we wait for it
             answer = self._call(self.node.home, Trigger.Request(), HOME_TIMEOUT_S, renew)
@@ -212,6 +220,17 @@ class EpisodePorts:
         self.progress(f"place the {object_name} on the {side}, then run `casher ready`")
         self._until(self.node.ready, "cancelled while the scene was being set up")
         return object_name, side
+
+    def _wait_for_arm(self):
+        """Until a person has cleared what keeps the arm from moving: the next episode would only meet it again."""
+        told = ""
+        while fault := self.node.arm_fault:
+            if fault != told:
+                told = fault
+                self.node.get_logger().warning(f"waiting for the arm: {fault}: {FAULTS.get(fault, '')}")
+                self.progress(f"waiting for the arm: {fault}: {FAULTS.get(fault, '')}")
+            self._require(not self.cancelled(), f"cancelled while the arm could not move: {fault}")
+            time.sleep(POLL_S)
 
     def start_recording(self, name, episode):
         uri = str(Path(self.node.config.out) / name)
