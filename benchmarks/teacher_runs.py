@@ -1,0 +1,145 @@
+"""What the teacher benchmarks share: kitchens, demonstrations, and our training beside cloning alone and PPO alone.
+
+Everything lies in CASHER_TEACHER_FOLDER (default benchmarks/detail/teacher); a run that was cut off goes on from there.
+CASHER_TEACHER_STEPS is the budget of environment steps for ours and for PPO alone.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from rich.console import Console
+
+from benchmarks.harness import ROOT, finish
+from casher_sim.procedural import kitchen, save_kitchen
+from casher_sim.twin_file import FILE
+from casher_sim.twin_kitchen import TwinKitchen
+from casher_training.demos_collect import CollectArgs
+from casher_training.demos_collect import main as collect
+from casher_training.teacher_report import table
+from casher_training.train_teacher_command import TrainTeacherArgs, prepare
+
+FOLDER = Path(os.environ.get("CASHER_TEACHER_FOLDER", ROOT / "benchmarks" / "detail" / "teacher"))
+STEPS = int(os.environ.get("CASHER_TEACHER_STEPS", "1500000"))
+FIRST_KITCHEN = 300
+KITCHENS, DEMONSTRATIONS, EPISODES = 4, 10, 200
+CLONED_STEPS = 8000
+"""Gradient steps of cloning alone: beyond this its loss on the demonstrations no longer falls."""
+VARIANTS = {
+    "ours": (),
+    "cloning alone": ("ppo=false", f"warm_start={CLONED_STEPS}"),
+    "ppo alone": ("bc_weight=0", "warm_start=0", "value_only=0"),
+}
+
+
+def kitchens(task, number=KITCHENS):
+    """The first procedural kitchens from seed FIRST_KITCHEN that offer the task -> [folder]."""
+    found, seed = [], FIRST_KITCHEN
+    while len(found) < number:
+        folder = FOLDER / "kitchens" / f"kitchen_{seed:05d}"
+        if not (folder / FILE).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            save_kitchen(folder, *kitchen(seed))
+        if task in TwinKitchen(folder).tasks:
+            found.append(folder)
+        seed += 1
+    return found
+
+
+def demonstrate(task, objects, twins, each=DEMONSTRATIONS):
+    """The noisy expert's demonstrations, `each` for each twin, its objects in equal parts -> folder."""
+    out = FOLDER / "demonstrations"
+    for twin in twins:
+        for name in objects or ("",):
+            wanted = CollectArgs(str(twin), out, task=task, object=name, n=each // max(1, len(objects)), expert=True)
+            if collect(wanted):
+                raise SystemExit(f"no demonstrations of {task} in {twin}")
+    return out
+
+
+def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9):
+    """Train, or go on training, in FOLDER/NAME -> (TeacherTraining, TeacherEvaluation, seconds of CPU)."""
+    arguments = TrainTeacherArgs(
+        twins=tuple(twins),
+        demos=FOLDER / "demonstrations",
+        out=FOLDER / name,
+        task=task,
+        objects=",".join(objects),
+        per_twin=DEMONSTRATIONS,
+        steps=steps,
+        target=target,
+        episodes=EPISODES,
+        set=settings,
+    )
+    begun = time.process_time()
+    training = prepare(arguments)
+
+    def tell(progress):
+        print(f"{name}: update {progress.update}, {progress.steps} steps, success {progress.success:.3f}", flush=True)
+
+    training.run(tell)
+    evaluation = training.evaluate()
+    Console(highlight=False).print(f"{name}", table(evaluation))
+    return training, evaluation, time.process_time() - begun
+
+
+def compare(benchmark, task, objects, target):
+    """Ours, cloning alone and PPO alone on the same kitchens and budget; the figure and the result of a benchmark."""
+    twins = kitchens(task)
+    demonstrate(task, objects, twins)
+    detail, steps, rows = {"kitchens": [twin.name for twin in twins], "objects": objects}, STEPS, {}
+    for variant, settings in VARIANTS.items():
+        run = f"{task}_{variant.replace(' ', '_')}"
+        # PPO alone gets the steps that ours took.
+        training, evaluation, cpu_s = train(
+            run, task, objects, twins, settings, steps, target if variant == "ours" else 1
+        )
+        steps = training.steps if variant == "ours" else steps
+        rows[variant] = evaluation
+        detail[variant] = {
+            "steps": training.steps,
+            "updates": training.update,
+            "cpu_minutes_of_this_call": round(cpu_s / 60, 2),
+            "overall": evaluation.overall.to_dict(),
+            "twins": [result.to_dict() for result in evaluation.twins],
+            "curve": curve(training),
+        }
+        (FOLDER / f"{benchmark}.json").write_text(json.dumps(detail, indent=1))
+    draw(benchmark, task, detail)
+    ours = rows["ours"]
+    apart = all(ours.overall.interval[0] > rows[name].overall.interval[1] for name in VARIANTS if name != "ours")
+    detail["intervals_disjoint"] = apart
+    worst = min(result.rate for result in ours.twins)
+    return finish(benchmark, worst, "worst kitchen's success", f">= {target}", worst >= target and apart, detail)
+
+
+def curve(training):
+    """[[steps, success of the rollouts]] of all updates."""
+    lines = [json.loads(line) for line in (training.out / "progress.jsonl").read_text().splitlines()]
+    return [[line["steps"], round(line["success"], 4)] for line in lines]
+
+
+def draw(benchmark, task, detail):
+    """docs/pictures/BENCHMARK.png: success against steps, and after them with its interval."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    colours = dict(zip(VARIANTS, ("tab:blue", "tab:orange", "tab:green"), strict=True))
+    longest = max([steps for steps, _ in detail["ours"]["curve"]] or [1])
+    for variant, colour in colours.items():
+        points = detail[variant]["curve"]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, label=f"{variant}, drawn actions in training")
+        result = detail[variant]["overall"]
+        low, high = result["wilson_95"]
+        rate = result["rate"]
+        axes.errorbar(
+            1.03 * longest, rate, [[rate - low], [high - rate]], fmt="o", color=colour, capsize=4,
+            label=f"{variant}: {rate:.0%} of {result['episodes']}",
+        )  # fmt: skip
+    axes.set(xlabel="environment steps", ylabel="success", ylim=(-0.02, 1.02), title=f"{task}, {KITCHENS} kitchens")
+    axes.legend(loc="center right", fontsize=8)
+    figure.savefig(ROOT / "docs" / "pictures" / f"{benchmark}.png", dpi=110)
