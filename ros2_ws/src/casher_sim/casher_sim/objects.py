@@ -124,7 +124,13 @@ def _box(name, colour, half=(0.040, 0.018, 0.0275), mass=0.41):
     parts = (
         Part("box", half, (0.0, 0.0, half[2])),
         # A band around it, so that people and clouds can tell its front.
-        Part("box", (0.3 * half[0], half[1] + 0.0005, half[2] - 0.004), (0.0, 0.0, half[2]), colour=(0.95, 0.93, 0.86)),
+        Part(
+            "box",
+            (0.3 * half[0], half[1] + 0.0005, half[2] - 0.004),
+            (0.0, 0.0, half[2]),
+            colour=(0.95, 0.93, 0.86),
+            collides=False,
+        ),
     )
     grasp = Grasp((0.0, 0.0, 2 * half[2] - 0.020), np.pi / 2, 2 * half[1])
     return ObjectModel(name, parts, colour, 2 * half[2], float(np.hypot(*half[:2])), (grasp,), mass)

@@ -57,7 +57,7 @@ def _physics(spec):
     spec.option.timestep = TIMESTEP_S
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    spec.option.impratio = 50
+    spec.option.impratio = 100
     for body in spec.bodies:
         if body.name != "world":
             body.gravcomp = 1.0  # as the real controller does
@@ -77,13 +77,18 @@ def _collisions(spec):
             continue
         geom.contype, geom.conaffinity = ROBOT, OBJECT | STATIC
         if body.endswith("finger"):
+            # Soft as rubber, whatever they touch: pressed in by 0.5 mm they keep touching a mass that sways. Of stiffer
+            # ones one lifts off for a step, and the motor drives it millimetres into what is held.
+            geom.priority = 1
             geom.friction = [1.0, 0.02, 0.0001]
             geom.condim = 4
             geom.solref = [0.01, 1.0]
-            geom.solimp = [0.95, 0.99, 0.001, 0.5, 2.0]
+            geom.solimp = [0.8, 0.9, 0.001, 0.5, 2.0]
 
 
 def _actuators(spec):
+    for name in (*ARM_JOINTS, *FINGER_JOINTS):
+        spec.joint(name).frictionloss = 0.0  # Franka's controller compensates it
     for name in ARM_JOINTS:
         spec.actuator(name).biasprm[2] *= _ARM_DAMPING
         # The servos stand for Franka's own controller, which gets there in time; at the torque limits they would creep.
