@@ -188,7 +188,9 @@ class FrankaArm:
             self._lose(error)
         elif not self._stopped:
             self._next_measurement()  # the mode that goes with the error
-        return ArmFault(self._fault() or "reflex", str(error))
+        said, errors = str(error), self._measured[1].errors
+        # libfranka names the errors only when it has heard of them before the end of the motion.
+        return ArmFault(self._fault() or "reflex", said if errors in said else f"{said} ({errors})")
 
     def _go_to(self, T_target):
         """Go there, come to rest. What friction or a soft spring leaves missing is asked for on top, within bounds."""

@@ -54,8 +54,8 @@ class PolicyConfig:
     """The same for the first cloud since the node started [s]: cameras take their time to start."""
     state_timeout_s: float = 3.0
     """The same for the states of arm and simulator [s]."""
-    action_timeout_s: float = 10.0
-    """How long the arm may take for an action [s]."""
+    action_timeout_s: float = 30.0
+    """How long the arm may take for an action [s]: it comes to rest several times when it corrects its pose."""
 
 
 class PolicyNode(Node):
