@@ -34,7 +34,7 @@ class RehearsalArm:
 
     def __init__(self, joints=HOME_JOINTS, offsets=(0.0,) * 7, motion_s=0.0):
         """offsets: (7,) [rad] by which the true joints differ from the reported ones."""
-        self._joints, self._offsets, self._motion_s = np.array(joints, float), np.asarray(offsets), motion_s
+        self._joints, self.offsets, self._motion_s = np.array(joints, float), np.asarray(offsets), motion_s
         self._fault, self._moving, self._lock = "", False, threading.RLock()
 
     def state(self):
@@ -54,7 +54,7 @@ class RehearsalArm:
     @property
     def T_base_tcp_true(self):
         """(4, 4) where the tool really is."""
-        return tcp_pose(self._joints + self._offsets)
+        return tcp_pose(self._joints + self.offsets)
 
     def move_to(self, target):
         """Straight there."""
@@ -189,3 +189,33 @@ def _start(measure, reach, q_home, T_home, rng):
         if (words == "").any():
             return q[int(np.argmax(words == ""))]
     raise ValueError("the rig's cameras see no place together that the arm reaches with a board")
+
+
+def lay_down(rig, cameras):
+    """Lay the rehearsal's board flat where every camera sees it, with depth -> T_base_board (4, 4)."""
+    board = next(iter(cameras.values())).board
+    table_m = 0.0 if rig.table_m is None else rig.table_m
+    poses = {name: np.asarray(mount.T_base_camera) for name, mount in rig.cameras.items()}
+    intrinsics = {name: camera.intrinsics for name, camera in cameras.items()}
+    measure = Measure(board, intrinsics, poses, np.eye(4), (rig.workspace_low, rig.workspace_high))
+    for x in np.arange(0.35, 0.7, 0.02):
+        T = np.eye(4)
+        T[:3, :3] = [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]  # print up, its rows along -y
+        T[:3, 3] = np.array([x, 0.0, table_m]) - T[:3, :3] @ board.centre()
+        if measure.visible(T[None]).all():
+            for camera in cameras.values():
+                camera.lying, camera.depth = T, True
+            return T
+    raise ValueError("the rig's cameras see no place together where a board could lie")
+
+
+def touch_point(arm, point, rng, error_m=0.0004):
+    """Guide the rehearsal's arm until its true tip is at the point (3,), as well as a hand can -> reported tip (3,)."""
+    T = arm.T_base_tcp_true
+    T[:3, 3] = point + rng.normal(0.0, error_m, 3)
+    true = np.asarray(arm.state().joint_positions) + arm.offsets
+    (q,), (reached,) = inverse_kinematics(T[None], true[None], 200)
+    if not reached:
+        raise ArmFault("unreachable")
+    arm.guide_to(q - arm.offsets)
+    return arm.state().T_base_tcp[:3, 3]
