@@ -4,7 +4,7 @@ import numpy as np
 
 from casher_calibration.pipeline import agree, mover_poses, run_fit
 from casher_calibration.solution import Outlier, Residual, SolveError
-from casher_perception.camera_model import Intrinsics
+from casher_calibration.views import seen_poses
 from casher_perception.geometry import inverse, rotation_angle
 
 _MIN_FOR_FOLDS = 8
@@ -49,38 +49,25 @@ def _reported(data, row):
     return inverse(T) if data.arm.eye_in_hand else T
 
 
-def _seen(data, state, v, session):
-    """T_camera_board of a view, with the refined focal length and principal point taken into account."""
-    from casher_calibration.pnp import board_pose
-
-    view = data.views[v]
-    factory = session.cameras[data.names[view.camera]].intrinsics
-    change = state.intrinsics[view.camera]
-    refined = Intrinsics(
-        factory.width,
-        factory.height,
-        factory.fx * np.exp(change[0]),
-        factory.fy * np.exp(change[1]),
-        factory.cx + change[2],
-        factory.cy + change[3],
-    )
-    return board_pose(view, session.board, refined).T_camera_board, refined
+def _seen(data, state, v):
+    """T_camera_board of a view with the refined intrinsics."""
+    return seen_poses([data.views[v]], state.intrinsics)[0]
 
 
 def _centre(data, slot, state, v, session):
-    T, _ = _seen(data, state, v, session)
-    return (state.X[slot[v]] @ T @ np.append(session.board.centre(), 1.0))[:3]
+    return (state.X[slot[v]] @ _seen(data, state, v) @ np.append(session.board.centre(), 1.0))[:3]
 
 
 def _residual(data, slot, state, v, session):
     view = data.views[v]
-    T, refined = _seen(data, state, v, session)
-    X = state.X[slot[v]]
+    T, X = _seen(data, state, v), state.X[slot[v]]
     by_arm, by_camera = _reported(data, view.row) @ state.Z, X @ T
     centre = np.append(session.board.centre(), 1.0)
     predicted = inverse(X) @ by_arm
     points = data.points[view.ids] @ predicted[:3, :3].T + predicted[:3, 3]
-    error = refined.project(points) - view.pixels
+    change = state.intrinsics[view.camera]
+    focal = data.cameras[view.camera, :2] * np.exp(change[:2])
+    error = points[:, :2] / points[:, 2:] * focal + data.cameras[view.camera, 2:] + change[2:] - view.pixels
     return Residual(
         sample=session.samples[view.row].index,
         camera=data.names[view.camera],
@@ -140,7 +127,7 @@ def outliers_of(data, result, session):
 
 def _apart(data, slot, state, M, v):
     view = data.views[v]
-    by_arm, by_camera = M[view.row] @ state.Z, state.X[slot[v]] @ view.T_camera_board
+    by_arm, by_camera = M[view.row] @ state.Z, state.X[slot[v]] @ _seen(data, state, v)
     middle = data.points.mean(axis=0)
     along = (by_arm - by_camera)[:3, :3] @ middle + (by_arm - by_camera)[:3, 3]
     return float(np.linalg.norm(along)), float(rotation_angle(by_arm[:3, :3].T @ by_camera[:3, :3]))

@@ -28,10 +28,9 @@ class Witness:
     """(n, 6, 6)."""
 
 
-def witness(views, X, Z, M, T_base_gripper, eye_in_hand, noise):
-    """-> Witness. X (n, 4, 4) of each view's slot, M (S, 4, 4), noise: Noise."""
+def witness(views, B, X, Z, M, T_base_gripper, eye_in_hand, noise):
+    """-> Witness. B (n, 4, 4) where each view sees the board, X (n, 4, 4) of its slot, M (S, 4, 4), noise: Noise."""
     rows = np.array([view.row for view in views])
-    B = np.array([view.T_camera_board for view in views])
     seen = M[rows] @ Z @ np.linalg.inv(B)
     offset = difference(seen, X)
     R = X[:, :3, :3]

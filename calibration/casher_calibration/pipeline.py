@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from casher_calibration.closed_form import MIN_POSES, consensus, distances, mean_pose, methods
-from casher_calibration.joint_model import Arm, Corners, State, arm_poses
+from casher_calibration.joint_model import Arm, Corners, State, arm_poses, perturbed
 from casher_calibration.joint_solve import Fit, Noise, fit
 from casher_calibration.outliers import Witness, common_offset, find_move, unfit, witness
 from casher_calibration.solution import SolveError
+from casher_calibration.views import seen_poses
 from casher_franka.kinematics import flange_pose, joint_axes
 from casher_perception.geometry import inverse, rotation_angle
 
@@ -104,16 +105,15 @@ def solve_views(data, options):
     for _ in range(_ROUNDS):
         found = run_fit(data, slot, slot_camera, used, state, stated, options, rounds=2)
         result = Result(found, slot, slot_camera, _last(slot, slot_camera, data), used, starts)
-        state = found.state
         if not options.reject_outliers:
             break
-        slot, slot_camera, state, split = _split_moves(data, result, state)
-        used_now = _fitting(data, slot, state, found.noise, used)
-        key = (slot.tobytes(), used_now.tobytes())
-        if not split and (np.array_equal(used_now, used) or key in known):
+        slot, slot_camera, state = _slots(data, result)
+        used = _fitting(data, slot, state, found.noise, used)
+        # the same again, or a cycle: nothing more to learn
+        key = (slot.tobytes(), used.tobytes())
+        if key in known or (np.array_equal(used, result.used) and np.array_equal(slot, result.slot)):
             break
         known.add(key)
-        used = used_now
     found = run_fit(data, result.slot, result.slot_camera, result.used, result.fit.state, stated, options, rounds=5)
     return data, replace(result, fit=found)
 
@@ -147,7 +147,8 @@ def mover_poses(data, state):
 def view_witness(data, slot, state, noise):
     """Witness of every view about its slot."""
     M = mover_poses(data, state)
-    return witness(data.views, state.X[slot], state.Z, M, data.arm.T_base_gripper, data.arm.eye_in_hand, noise)
+    B = seen_poses(data.views, state.intrinsics)
+    return witness(data.views, B, state.X[slot], state.Z, M, data.arm.T_base_gripper, data.arm.eye_in_hand, noise)
 
 
 def _starts(data, M, slot):
@@ -178,45 +179,43 @@ def _starts(data, M, slot):
     return views, used, np.array(X), max(Zs, key=lambda pair: pair[0])[1], starts
 
 
-def _split_moves(data, result, state):
-    """Give a camera that was moved one more slot -> slot, slot_camera, state, whether one was found."""
-    slot, slot_camera, split = result.slot.copy(), result.slot_camera.copy(), False
-    found = view_witness(data, slot, state, result.fit.noise)
-    strange = _strange_samples(data, slot, state, result.fit.noise)
+def _slots(data, result):
+    """Each camera's views divided anew at the moves that are seen now -> slot (V,), slot_camera (C,), state."""
+    state = result.fit.state
+    camera_of, row_of = (np.array([getattr(view, key) for view in data.views]) for key in ("camera", "row"))
+    strange = _strange_samples(data, result.slot, state, result.fit.noise)
     least = (0.001, np.deg2rad(0.1)) if data.has_joints else (0.004, np.deg2rad(0.4))
-    for c in range(len(result.slot_camera)):
-        mine = np.flatnonzero((slot == c) & ~np.isin([view.row for view in data.views], list(strange)))
-        part = Witness(found.offset[mine], found.covariance[mine])
-        first = find_move(part, *least)
+    # about one place each, so that a division that was wrong closes again
+    last = result.last_slot[camera_of]
+    found = view_witness(data, last, state, result.fit.noise)
+    slot, X = camera_of.copy(), [state.X[result.last_slot[k]] for k in range(len(data.names))]
+    slot_camera = list(range(len(data.names)))
+    pieces = [np.flatnonzero((camera_of == k) & ~np.isin(row_of, list(strange))) for k in range(len(data.names))]
+    while pieces:
+        mine = pieces.pop()
+        first = find_move(Witness(found.offset[mine], found.covariance[mine]), *least)
         if first is None:
             continue
-        first_row = data.views[mine[first]].row
-        after = (slot == c) & (np.array([view.row for view in data.views]) >= first_row)
-        new = len(slot_camera)
-        slot[after] = new
-        slot_camera = np.append(slot_camera, slot_camera[c])
-        before_X, after_X = (
-            _shifted(state.X[c], common_offset(Witness(part.offset[p], part.covariance[p]))[0])
-            for p in (slice(None, first), slice(first, None))
-        )
-        X = np.concatenate([state.X, after_X[None]])
-        X[c] = before_X
-        state, split = replace(state, X=X), True
-    return slot, slot_camera, state, split
-
-
-def _shifted(X, offset):
-    from casher_calibration.joint_model import perturbed
-
-    return perturbed(X[None], offset[None])[0]
+        camera, number = camera_of[mine[0]], slot[mine[0]]
+        parts = mine[:first], mine[first:]
+        slot[(slot == number) & (row_of >= row_of[mine[first]])] = len(X)
+        for part, place in zip(parts, (number, len(X)), strict=True):
+            offset, _ = common_offset(Witness(found.offset[part], found.covariance[part]))
+            moved = perturbed(state.X[result.last_slot[camera]][None], offset[None])[0]
+            X[place:] = [moved] if place == len(X) else [moved, *X[place + 1 :]]
+        slot_camera.append(camera)
+        pieces += parts
+    return slot, np.array(slot_camera), replace(state, X=np.array(X))
 
 
 def _fitting(data, slot, state, noise, used):
     """(V,) bool: views to use in the next fit."""
     found = view_witness(data, slot, state, noise)
     bad = unfit(found, used)
-    for row in _strange_samples(data, slot, state, noise):
-        bad |= np.array([view.row == row for view in data.views])
+    bad |= np.isin([view.row for view in data.views], list(_strange_samples(data, slot, state, noise)))
+    for place in range(len(state.X)):
+        if (~bad[slot == place]).sum() < 2:  # nothing is known of this place: let the fit tell
+            bad[slot == place] = False
     return ~bad
 
 
@@ -235,7 +234,7 @@ def _strange_samples(data, slot, state, noise):
 
 def agree(data, slot, state, mine):
     """Whether the cameras of these views place the board at the same spot, nearer to each other than to the arm's."""
-    seen = np.array([state.X[slot[v]] @ data.views[v].T_camera_board for v in mine])
+    seen = state.X[slot[mine]] @ seen_poses([data.views[v] for v in mine], state.intrinsics)
     arm = mover_poses(data, state)[data.views[mine[0]].row] @ state.Z
     middle = data.points.mean(axis=0)
 

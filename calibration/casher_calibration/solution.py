@@ -15,13 +15,13 @@ class Options:
 
     joint_offset_rad: float = float(np.deg2rad(0.03))
     """Of each joint's zero. A Franka's absolute accuracy of about 1 mm corresponds to 0.03 deg."""
-    focal_relative: float = 0.002
+    focal_relative: float = 0.0015
     """Of the factory's focal lengths."""
-    centre_px: float = 1.5
+    centre_px: float = 1.0
     """Of the factory's principal point."""
-    pose_m: float = 1e-4
-    """How well a reported gripper pose repeats, each axis (the FR3's datasheet: 0.1 mm); estimated upwards from data."""
-    pose_rad: float = 2e-4
+    pose_m: float = 6e-5
+    """How well a reported gripper pose repeats, each axis (datasheet of the FR3: within 0.1 mm); the data correct it."""
+    pose_rad: float = 1.2e-4
     """The same for rotation."""
     joint_offsets: bool = True
     """Estimate them where every sample has its joint angles."""

@@ -2,10 +2,13 @@
 
 import numpy as np
 
-BASE_TURN_RAD = float(np.deg2rad(0.04))
-BASE_SHIFT_M = 4e-4
+BASE_TURN_RAD = float(np.deg2rad(0.05))
+BASE_SHIFT_M = 7e-4
 """What joint offsets do to all poses alike, as seen at the base: cannot be told from moving the cameras. Used only
 where the joint angles are not known; where they are, the joints' own prior says it better."""
+
+LIKE_POSES_ERR_ALIKE = 2.0
+"""How much less the samples say than if unmodelled joint offsets made their poses err independently (variance)."""
 
 
 def camera_covariance(data, result, options):
@@ -15,6 +18,7 @@ def camera_covariance(data, result, options):
     covariance = result.fit.covariance[np.ix_(at, at)].copy()
     if data.has_joints or data.arm.eye_in_hand or options.joint_offset_rad <= 0:
         return covariance
+    covariance *= LIKE_POSES_ERR_ALIKE
     lever = np.zeros((6 * len(last), 6))
     for k, slot in enumerate(last):
         lever[6 * k : 6 * k + 6] = base_lever(result.fit.state.X[slot])
