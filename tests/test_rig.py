@@ -204,6 +204,35 @@ def test_a_name_given_twice_and_a_day_that_does_not_exist_are_refused(tmp_path, 
         load_rig(path)
 
 
+@pytest.mark.parametrize("syncs", [(None, None), ("master", "slave"), ("slave", "master")])
+def test_a_sync_cable_is_kept(tmp_path, syncs):
+    rig = load_rig(DEMO)
+    cameras = {
+        name: dataclasses.replace(camera, sync=sync)
+        for (name, camera), sync in zip(rig.cameras.items(), syncs, strict=True)
+    }
+    save_rig(dataclasses.replace(rig, cameras=cameras), tmp_path / "rig.yaml")
+    assert tuple(camera.sync for camera in load_rig(tmp_path / "rig.yaml").cameras.values()) == syncs
+
+
+@pytest.mark.parametrize(
+    ("syncs", "says"),
+    [
+        (("master", "master"), "one camera is the master"),
+        (("slave", "slave"), "one camera is the master"),
+        (("slave", None), "one camera is the master"),
+        (("first", "second"), "sync of camera_left must be one of master, slave"),
+    ],
+)
+def test_a_sync_cable_without_one_master_is_refused(tmp_path, syncs, says):
+    def change(values):
+        for camera, sync in zip(values["cameras"].values(), syncs, strict=True):
+            camera |= {"sync": sync} if sync else {}
+
+    with pytest.raises(RigError, match=says):
+        load_rig(written(tmp_path, change))
+
+
 def test_a_folder_is_not_a_rig_file(tmp_path):
     with pytest.raises(RigError, match="cannot read"):
         load_rig(tmp_path)

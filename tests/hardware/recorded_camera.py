@@ -1,7 +1,8 @@
 """Recordings (.db3) of D435i cameras that are not there, made with librealsense's own recorder from rendered scenes."""
 
+import contextlib
 import gc
-import time
+import sqlite3
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,7 @@ class _Recorder:
         extrinsics.translation = T_COLOUR_DEPTH[:3, 3].tolist()
         self._profiles[0].register_extrinsics_to(self._profiles[1], extrinsics)
         self._device.create_matcher(rs.matchers.default)
-        self._recorder, self._frames = rs.recorder(str(path), self._device), rs.syncer()
+        self._recorder, self._frames = rs.recorder(str(path), self._device, False), rs.syncer()
         for sensor in self._recorder.query_sensors():
             sensor.open(sensor.get_stream_profiles()[0])
             sensor.start(self._frames)
@@ -95,24 +96,31 @@ class _Recorder:
 
 
 def record(cameras, rate_hz, pace_hz=None, domain=rs.timestamp_domain.global_time, coefficients=(0.0,) * 5):
-    """Write a recording for each camera, all at once, at pace_hz (by default rate_hz): as fast as it will be played.
+    """Write a recording for each camera that is played at pace_hz (by default rate_hz) shots a second.
 
-    cameras: path -> (serial, list of Shot), equally many for each; rate_hz: what the camera says its rate is.
+    cameras: path -> (serial, list of Shot); rate_hz: what the camera says its rate is. RuntimeError for a lost shot.
     """
-    recorders, pace_hz = [], pace_hz or rate_hz
     for path, (serial, shots) in cameras.items():
         height, width = shots[0].depth.shape
-        recorders.append(_Recorder(path, serial, width, height, round(rate_hz), domain, list(coefficients)))
-    start = time.monotonic()
-    for i, together in enumerate(zip(*(shots for _, shots in cameras.values()), strict=True)):
-        for recorder, shot in zip(recorders, together, strict=True):
+        recorder = _Recorder(path, serial, width, height, round(rate_hz), domain, list(coefficients))
+        for shot in shots:
             recorder.push(shot)
-        time.sleep(max(0.0, start + (i + 1) / pace_hz - time.monotonic()))
-    for recorder in recorders:
         recorder.close()
-    # A file is complete when its recorder is gone.
-    del recorder, recorders
-    gc.collect()
+        del recorder  # only then is the file complete
+        gc.collect()
+        _set_pace(path, len(shots), pace_hz or rate_hz)
+
+
+def _set_pace(path, count, pace_hz):
+    """A recording is played at the pace it was written at, which is the machine's: write when each shot is due."""
+    with contextlib.closing(sqlite3.connect(path)) as bag, bag:
+        topics = [row[0] for row in bag.execute("SELECT id FROM topics WHERE name LIKE '%/image/%'")]
+        for topic in topics:
+            ids = [row[0] for row in bag.execute("SELECT id FROM messages WHERE topic_id = ? ORDER BY id", (topic,))]
+            if len(ids) != count:
+                raise RuntimeError(f"{path}: {len(ids)} of {count} shots were recorded")
+            due = [(round((i + 1) * 1e9 / pace_hz), message) for i, message in enumerate(ids)]
+            bag.executemany("UPDATE messages SET timestamp = ? WHERE id = ?", due)
 
 
 def _stream(uid, lens, kind, pixels, bytes_per_pixel, coefficients, rate_hz):

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from casher_perception.conversions import (
     image_message,
 )
 from casher_perception.deprojection import Registration
+from casher_perception.driver_call import DriverHang
 from casher_perception.freshness import Silence
 from casher_perception.parameters import declare
 from casher_perception.rig import RigError, load_rig, optical_frame
@@ -181,7 +181,7 @@ class CameraNode(Node):
 
 def main():
     rclpy.init()
-    node = None
+    node, failure = None, None
     try:
         node = CameraNode()
         executor = SingleThreadedExecutor()
@@ -189,14 +189,15 @@ def main():
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except ValueError as error:  # a parameter or the rig file: the message says what to do
+    except (ValueError, DriverHang) as error:  # a parameter, the rig file or the camera: the message says what to do
+        failure = error
         rclpy.logging.get_logger("camera").fatal(str(error))
-        sys.exit(1)
     finally:
         if node is not None:
             node.destroy_node()
+            failure = failure or node.failure
         rclpy.try_shutdown()
-    if node.failure is not None:
+    if failure is not None:
         # Not sys.exit: a driver that hangs in a thread of its own would keep the interpreter from ending.
         os._exit(1)
 

@@ -3,7 +3,7 @@
 import threading
 
 
-class DriverHang(RuntimeError):
+class DriverHang(Exception):
     """The call did not return in time; the thread it was made in is lost, and this process should end soon."""
 
 
