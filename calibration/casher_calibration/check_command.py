@@ -10,7 +10,7 @@ import tyro
 from casher_calibration import gate
 from casher_calibration.check_report import write_report
 from casher_calibration.collect_command import ABOUT, REFUSALS
-from casher_calibration.kitchen_rig import own_folder, rig_of
+from casher_calibration.kitchen_rig import own_folder, rig_of_session
 from casher_calibration.rig_writing import calibrated_rig, made_at, write_rig
 from casher_calibration.samples import SessionError, load
 from casher_calibration.solve import solve
@@ -58,11 +58,10 @@ def _check(args):
     good = gate.passed(criteria)
     about = Path(folder) / ABOUT
     rehearsed = about.exists() and json.loads(about.read_text()).get("robot") == "sim"
-    serials = [session.cameras[name].serial for name in sorted(session.cameras)]
     extra = {} if plane is None else {"plane_rms_mm": 1e3 * plane.rms_m, "plane_gap_mm": 1e3 * plane.gap_m}
     extra = {name: round(value, 2) for name, value in extra.items()}
     rig = calibrated_rig(
-        rig_of(kitchen, serials), session, solution, criteria, good, rehearsed, made_at(session, folder), extra
+        rig_of_session(session, kitchen), session, solution, criteria, good, rehearsed, made_at(session, folder), extra
     )
     report = Path(folder) / "report.html"
     write_report(report, folder, session, solution, criteria, rig, touch, errors, plane)

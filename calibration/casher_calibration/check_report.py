@@ -13,17 +13,19 @@ from casher_perception.geometry import inverse, transform
 FOUND, PREDICTED, TOUCHED = (60, 220, 60), (240, 50, 50), (40, 120, 255)
 PICTURES = 6
 SHOWN_PX = 900
-_STYLE = """body{font:15px system-ui,sans-serif;margin:2em auto;max-width:1200px;color:#222}table{border-collapse:collapse}
-td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left}.pass{color:#0a6b2d}.fail{color:#b00020;font-weight:bold}
+_STYLE = """
+body{font:15px system-ui,sans-serif;margin:2em auto;max-width:1200px;color:#222}
+table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left}
+.pass{color:#0a6b2d}.fail{color:#b00020;font-weight:bold}
 .pictures{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;width:48%}img{width:100%}"""
 
 
 def write_report(path, folder, session, solution, criteria, rig, touch=None, touch_errors=None, plane=None):
     """Write report.html; `rig` is the Rig that was written."""
     good = all(criterion.passed for criterion in criteria)
-    calibration = rig.calibration
+    calibration, verdict = rig.calibration, "passed" if good else "FAILED"
     parts = [
-        f"<h1>Calibration {_e(calibration.id)}: <span class={_class(good)}>{'passed' if good else 'FAILED'}</span></h1>",
+        f"<h1>Calibration {_e(calibration.id)}: <span class={_class(good)}>{verdict}</span></h1>",
         f"<p>Kitchen {_e(calibration.kitchen)}, {_e(calibration.date)}, board {_e(calibration.board)}, "
         f"{_e(calibration.software)}; status in the rig file: {_e(calibration.status)}.</p>",
         _table(
@@ -51,13 +53,13 @@ def write_report(path, folder, session, solution, criteria, rig, touch=None, tou
         parts.append(_figures((touch_picture(touch, name, solution), name) for name in touch.images))
     if plane is not None:
         parts.append(
-            f"<p>The lying board in the fused cloud: {1e3 * plane.rms_m:.2f} mm about its plane (rms), the cameras' planes "
-            f"{1e3 * plane.gap_m:.2f} mm apart.</p>"
+            f"<p>The lying board in the fused cloud: {1e3 * plane.rms_m:.2f} mm about its plane (rms), the cameras' "
+            f"planes {1e3 * plane.gap_m:.2f} mm apart.</p>"
         )
     worst = sorted(solution.residuals, key=lambda r: -r.reprojection_px)[:PICTURES]
     parts += [
-        "<h2>Views</h2><p>Rings: corners found. Crosses: where calibration and the arm's pose put them. The views that fit "
-        "worst.</p>",
+        "<h2>Views</h2><p>Rings: corners found. Crosses: where calibration and the arm's pose put them. The views that "
+        "fit worst.</p>",
         _figures((view_picture(folder, session, solution, r.sample, r.camera), _caption(r, solution)) for r in worst),
         _table(
             ["sample", "camera", "board centre, held out [mm]", "reprojection [px]"],
@@ -67,10 +69,8 @@ def write_report(path, folder, session, solution, criteria, rig, touch=None, tou
             ],
         ),
     ]
-    text = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{_e(calibration.id)}</title><style>{_STYLE}</style>"
-    )
-    Path(path).write_text(text + "".join(parts), encoding="utf-8")
+    head = f"<meta charset=utf-8><title>{_e(calibration.id)}</title><style>{_STYLE}</style>"
+    Path(path).write_text(f"<!doctype html><html lang=en>{head}{''.join(parts)}</html>", encoding="utf-8")
 
 
 def view_picture(folder, session, solution, index, camera):
@@ -99,9 +99,8 @@ def touch_picture(touch, camera, solution):
 def jpeg(image, width=SHOWN_PX, quality=80):
     """RGB image -> JPEG bytes of that width."""
     small = cv2.resize(image, (width, round(width * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
-    return cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[
-        1
-    ].tobytes()
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
 def _mark(image, found, predicted):
@@ -131,7 +130,7 @@ def _cameras(session, solution):
         "position [m]",
         "uncertainty [mm]",
         "uncertainty [deg]",
-        "focal length against factory",
+        "focal length, factory's",
     ]
     return _table(heads, rows)
 
@@ -143,8 +142,8 @@ def _held(residual, solution):
 
 def _caption(residual, solution):
     return (
-        f"sample {residual.sample}, {residual.camera}: {residual.reprojection_px:.2f} px, centre {_held(residual, solution)} "
-        "mm held out"
+        f"sample {residual.sample}, {residual.camera}: {residual.reprojection_px:.2f} px, "
+        f"centre {_held(residual, solution)} mm held out"
     )
 
 

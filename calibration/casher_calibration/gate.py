@@ -38,10 +38,8 @@ class Criterion:
 
     def __str__(self):
         said = "not measured" if np.isnan(self.value) else f"{self.value:g}"
-        rule = f"{'at most' if self.most else 'at least'} {self.limit:g}"
-        return (
-            f"{'pass' if self.passed else 'FAIL'}  {self.name}: {said} ({rule}){'' if self.passed else f'; {self.do}'}"
-        )
+        line = f"{self.name}: {said} ({'at most' if self.most else 'at least'} {self.limit:g})"
+        return f"pass  {line}" if self.passed else f"FAIL  {line}; {self.do}"
 
 
 def judge(solution, touch_errors=None, options=None):
@@ -76,7 +74,7 @@ def judge(solution, touch_errors=None, options=None):
             True,
             "take it with 'casher calibrate touch SESSION'"
             if np.isnan(worst)
-            else "is the tip's centre on the corner, are the fingers closed, is the end effector in Desk the Franka hand",
+            else "was the closed fingertips' middle on the corner, is the end effector in Desk the Franka hand",
         ),
         Criterion(
             "share of views rejected",

@@ -54,6 +54,23 @@ def rig_of(kitchen, serials=()):
     return rig
 
 
+def rig_of_session(session, kitchen=""):
+    """The Rig of the session's kitchen, with the session's cameras; RigError when they are not the kitchen's."""
+    kitchen = kitchen or session.kitchen
+    try:
+        rig = rig_of(kitchen)
+    except RigError:
+        if set(session.cameras) != set(NAMES):
+            raise
+        rig = rig_of(kitchen, [session.cameras[name].serial for name in NAMES])
+    if set(session.cameras) != set(rig.cameras):
+        raise RigError(f"the session has the cameras {sorted(session.cameras)}, the kitchen {sorted(rig.cameras)}")
+    cameras = {
+        name: dataclasses.replace(mount, serial=session.cameras[name].serial) for name, mount in rig.cameras.items()
+    }
+    return dataclasses.replace(rig, cameras=cameras)
+
+
 def _new(kitchen, serials):
     _require_two(serials)
     T = np.eye(4)  # nobody may rely on it: the status says uncalibrated

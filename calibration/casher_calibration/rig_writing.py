@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from casher_calibration.samples import FILE, SessionError
+from casher_calibration.samples import FILE
 from casher_perception.rig import Calibration, save_rig
 
 _EPOCH_S = 1e9
@@ -21,8 +21,6 @@ def calibrated_rig(rig, session, solution, criteria, good, rehearsed, made, extr
     good: whether all criteria passed; rehearsed: without hardware, so that no real arm may use it; made: datetime of
     the samples; extra: further figures, name with unit -> number.
     """
-    if set(session.cameras) != set(rig.cameras):
-        raise SessionError(f"the session has the cameras {sorted(session.cameras)}, the kitchen {sorted(rig.cameras)}")
     mounts = {}
     for name, mount in rig.cameras.items():
         refined = solution.intrinsics[name]

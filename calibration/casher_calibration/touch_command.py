@@ -14,7 +14,7 @@ from casher_calibration.collect_page import draw_corners
 from casher_calibration.collector import CollectError, wait_for_rest
 from casher_calibration.detect import detect
 from casher_calibration.detection import BoardProblem
-from casher_calibration.kitchen_rig import rig_of
+from casher_calibration.kitchen_rig import rig_of_session
 from casher_calibration.samples import load
 from casher_calibration.touch import Touch, corners_to_touch, save_touch
 
@@ -95,10 +95,8 @@ def _rehearsed(args, session):
 def _rig_of(session):
     """The kitchen's rig with cameras of the session's size."""
 
-    rig = rig_of(session.kitchen, [camera.serial for camera in session.cameras.values()])
+    rig = rig_of_session(session)
     sizes = {name: camera.intrinsics for name, camera in session.cameras.items()}
-    if set(sizes) != set(rig.cameras):
-        raise CollectError(f"the session's cameras are {sorted(sizes)}, the kitchen's {sorted(rig.cameras)}")
     cameras = {
         name: dataclasses.replace(mount, width=sizes[name].width, height=sizes[name].height, intrinsics=None)
         for name, mount in rig.cameras.items()
