@@ -127,7 +127,7 @@ def _by_expert(args, scene, store, ledger, seeds, missing, console):
 
 def _by_person(args, scene, store, ledger, seeds, missing, console):
     from casher_training.demos_collection import Collection
-    from casher_training.demos_page import DemoPage
+    from casher_training.demos_page import ROBOT_DETAIL_M, DemoPage
     from casher_training.scene_drawing import SceneDrawing
 
     setting = setting_of(scene)
@@ -135,7 +135,8 @@ def _by_person(args, scene, store, ledger, seeds, missing, console):
     collection = page = None
     try:
         collection = Collection(demo, store, ledger, seeds, missing)
-        page = DemoPage(collection, SceneDrawing(setting.place, setting.object_model), args.host, args.port)
+        drawing = SceneDrawing(setting.place, setting.object_model, ROBOT_DETAIL_M)
+        page = DemoPage(collection, drawing, args.host, args.port)
         print(f"give demonstrations at http://localhost:{page.port}; Ctrl-C ends it", flush=True)
         page.run()
     except KeyboardInterrupt:

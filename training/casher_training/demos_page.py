@@ -17,6 +17,8 @@ from casher_training import demos_keys as keys
 from casher_training.scene_drawing import paper_views
 
 PERIOD_S = 0.05
+ROBOT_DETAIL_M = 0.012
+"""Coarse enough for a browser that draws without a graphics card."""
 _PICTURE = (320, 240)
 _LIGHT = {True: ("#2eb85c", "success"), False: ("#9aa5b1", "not yet")}
 _EYE, _LOOK_AT = (-0.75, -0.75, 0.85), (0.5, 0.0, 0.1)
@@ -36,6 +38,8 @@ class DemoPage:
         self.port = server.get_port()
         server.scene.set_up_direction("+z")
         server.initial_camera.position, server.initial_camera.look_at = _EYE, _LOOK_AT
+        # A laptop without a graphics card shall keep up.
+        server.scene.configure_default_lights(cast_shadow=False)
         server.on_client_connect(self._on_connect)
         self._frames = {name: server.scene.add_frame(f"/{name}", show_axes=False) for name in drawing.frames}
         for i, part in enumerate(drawing.parts):
@@ -67,6 +71,11 @@ class DemoPage:
                 self._show_status()
             finally:
                 self._idle.set()
+
+    @property
+    def idle(self):
+        """Whether the next key will be heeded: nothing is being carried out."""
+        return self._idle.is_set()
 
     def close(self):
         """End the page."""

@@ -36,8 +36,8 @@ class EvalTeacherArgs:
     episodes: int = 200
     """For each twin."""
     seed: int = 1000
-    drawn: bool = False
-    """Draw actions from the policy instead of taking the likeliest."""
+    greedy: bool = False
+    """Take the likeliest action instead of drawing one: sure of itself, and caught in loops more often."""
     processes: int = 1
     ray: str = ""
     """Address of a Ray cluster ('local' starts one)."""
@@ -62,7 +62,7 @@ def main(args):
     shares = shares_of(scenes, header.task, args.episodes, header.preset)
     workers = episode_workers(header.config, shares, args.processes, args.ray)
     try:
-        evaluation = evaluate(workers, shares, weights_of(policy), args.seed, greedy=not args.drawn)
+        evaluation = evaluate(workers, shares, weights_of(policy), args.seed, greedy=args.greedy)
     finally:
         workers.close()
     films = _films(args.films, evaluation, scenes, header) if args.films else {}

@@ -4,6 +4,7 @@ import numpy as np
 
 from casher_perception.camera_model import D435I_COLOUR_HFOV_RAD, Intrinsics
 from casher_perception.geometry import pose_matrix
+from casher_sim.meshes import ROBOT_DETAIL_M
 from casher_sim.part_renderer import PartRenderer
 from casher_sim.robot_frames import robot_frames
 from casher_sim.scene import KITCHEN, scene_of
@@ -25,14 +26,17 @@ def paper_views(width, height):
 class SceneDrawing:
     """Of one place with one object, or None; pictures are for one thread at a time."""
 
-    def __init__(self, place, object_model):
-        """place: place.Place; object_model: objects.ObjectModel or None. MeshError for a twin's bad files."""
+    def __init__(self, place, object_model, detail_m=ROBOT_DETAIL_M):
+        """place: place.Place; object_model: objects.ObjectModel or None; detail_m: of the robot, see robot_parts.
+
+        MeshError for a twin's bad files.
+        """
         self._twin = getattr(place, "twin", None)
         if self._twin is None:
-            self.parts = scene_parts(scene_of(place, object_model).model)
+            self.parts = scene_parts(scene_of(place, object_model).model, detail_m)
         else:
             of_object = () if object_model is None else object_parts(object_model)
-            self.parts = (*twin_parts(self._twin, place.folder), *robot_parts(), *of_object)
+            self.parts = (*twin_parts(self._twin, place.folder), *robot_parts(detail_m), *of_object)
         self.frames = tuple(dict.fromkeys(part.frame for part in self.parts))
         self._renderer = None
 

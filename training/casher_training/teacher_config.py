@@ -13,9 +13,9 @@ class TeacherConfig:
     """relu or tanh."""
     worlds: int = 128
     """Copies of the scenes in all; every scene gets the same number."""
-    batch_size: int = 4320
+    batch_size: int = 1080
     """Samples in one PPO minibatch."""
-    epochs: int = 5
+    epochs: int = 6
     learning_rate: float = 3e-4
     discount: float = 0.99
     gae_lambda: float = 0.95
@@ -25,11 +25,11 @@ class TeacherConfig:
     gradient_clip: float = 0.5
     bc_weight: float = 0.1
     """gamma of equation 1; 0 trains without demonstrations."""
-    bc_batch: int = 256
+    bc_batch: int = 64
     """Demonstrated pairs for each PPO minibatch."""
-    warm_start: int = 2000
+    warm_start: int = 1200
     """Gradient steps of plain behaviour cloning before PPO."""
-    value_only: int = 2
+    value_only: int = 1
     """First updates in which only the value network learns: a fresh one would mislead the cloned policy."""
     ppo: bool = True
     """False: behaviour cloning alone, `warm_start` steps of it."""

@@ -19,7 +19,7 @@ class EpisodeRunner:
         self._config, self._shares = config, shares
         self._worlds, self._policy = {}, None
 
-    def run(self, index, weights, seed, greedy=True, noise=0.0):
+    def run(self, index, weights, seed, greedy=False, noise=0.0):
         """One episode in each world of share `index` -> Episodes.
 
         greedy: the likeliest action instead of a drawn one; noise: see run_episodes.

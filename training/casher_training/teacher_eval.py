@@ -69,7 +69,7 @@ def shares_of(scenes, task, episodes_per_twin, preset="released"):
     return [Share(scene, task, max(1, round(episodes_per_twin / count[scene.twin])), preset) for scene in scenes]
 
 
-def evaluate(workers, shares, weights, seed, greedy=True):
+def evaluate(workers, shares, weights, seed, greedy=False):
     """workers: of teacher_episodes.episode_workers for these shares; weights {name: array} -> TeacherEvaluation."""
     episodes = workers.map("run", [(i, weights, seed, greedy) for i in range(len(shares))])
     scenes = [_result(share.scene.name, [e]) for share, e in zip(shares, episodes, strict=True)]
