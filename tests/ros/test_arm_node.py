@@ -224,7 +224,7 @@ def test_a_robot_that_goes_away_is_the_fault_of_the_action(graph, fr3_process):
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"robot": "panda", "host": "127.0.0.251"}, "panda_py"),
+        ({"robot": "panda", "host": "127.0.0.251"}, "127.0.0.251"),
         ({"robot": "ur5", "host": "127.0.0.251"}, "known are " + ", ".join(ARMS)),
         ({"host": ""}, "host:="),
         ({"host": "127.0.0.251"}, "127.0.0.251"),

@@ -50,6 +50,8 @@ class Server:
         self._move_number = None
         self._hand_commands = {}
         self._message_id = self._hand_message_id = 0
+        self._first_id = 0
+        """Of the states of the present motion: a command that answers an older one belongs to the last motion."""
         self._asked_at = None
         """time.monotonic() of the state that the client has not answered yet."""
 
@@ -93,11 +95,10 @@ class Server:
                     handle(*message)
         if self.arm_port.udp in ready:
             data = self.arm_port.latest_datagram()
-            if data and self.arm.motion:
+            command = data and read_command(data, self.protocol)
+            if command and command.answers >= self._first_id and self.arm.motion:
                 self._asked_at = None
-                self.arm.follow(read_command(data, self.protocol))
-                if not self.arm.motion:
-                    self._send_state()
+                self.arm.follow(command)
         if control in ready:
             control.serve(self)
 
@@ -153,7 +154,7 @@ class Server:
                 controller, generator = struct.unpack_from("<II", payload)
                 if not self.arm.begin(controller, generator):
                     return reply(self.protocol.not_possible)
-                self._move_number, self._asked_at = number, None
+                self._move_number, self._asked_at, self._first_id = number, None, self._message_id + 1
                 reply(MOTION_STARTED)
             case "stop":
                 reply(SUCCESS)
