@@ -93,18 +93,21 @@ def _pull(door, lean_rad, to_bar, T_base_tcp, steps):
 
 def _along_the_arc(door, to_bar, steps):
     """Of the four horizontal steps the one that opens the door and leaves the tcp nearest to the bar's circle."""
-    radial = door.p_base_handle - door.p_base_hinge
-    radial = radial - (radial @ door.hinge_axis) * door.hinge_axis
+    radial = _without(door.p_base_handle - door.p_base_hinge, door.hinge_axis)
     radius, forward = np.linalg.norm(radial), np.cross(door.hinge_axis, radial)
     best, least = Action.MINUS_X, np.inf
+    # Where the tcp is as seen from the hinge: a bar with play in the fingers trails behind it.
+    now = _without(radial - to_bar, door.hinge_axis)
     for action in (Action.PLUS_X, Action.MINUS_X, Action.PLUS_Y, Action.MINUS_Y):
         step = np.zeros(3)
         step[action // 2] = steps.translation_m * (1 if action % 2 == 0 else -1)
-        # Where the tcp then is as seen from the hinge.
-        arm = radial - to_bar + step
-        arm = arm - (arm @ door.hinge_axis) * door.hinge_axis
-        gain = np.arctan2(arm @ forward / radius, arm @ radial / radius)
+        arm = _without(now + step, door.hinge_axis)
+        gain = (arm - now) @ forward / radius
         off = abs(np.linalg.norm(arm) - radius)
-        if gain > 0.2 * steps.translation_m / radius and off < least:
+        if gain > 0.2 * steps.translation_m and off < least:
             best, least = action, off
     return best
+
+
+def _without(v, axis):
+    return v - (v @ axis) * axis

@@ -14,7 +14,9 @@ class BatchExpert:
         world = env.world
         self._env, self._world, self._expert = env, world, Expert(world.steps)
         settings = [world.settings[i] for i in world.setting_of]
-        self._views = [ExpertView(world.task.name, s.place, s.object_model, world.kinematics) for s in settings]
+        self._views = [
+            ExpertView(world.task.name, s.place, s.object_model, world.kinematics, world.steps) for s in settings
+        ]
 
     def actions(self):
         """-> (num_envs,) int64. Of worlds at the start of an episode it looks at the scene anew."""

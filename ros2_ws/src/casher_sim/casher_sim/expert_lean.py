@@ -1,57 +1,113 @@
-"""How far forward the scripted expert's hand leans at a shelf or a door: at it the arm reaches all it has to."""
+"""How far forward the scripted expert's hand leans at a shelf or a door: rehearsed with the arm's kinematics alone.
+
+Some leans bring the arm past its reach, or past postures in which a step of the hand turns the elbow right round and
+shakes out what it holds. Which ones depends on where everything is, so the whole script is gone through before it is
+done: the object moves with the hand that holds it, the door with the hand on its handle, and nothing touches anything.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from casher_franka.arm import HOME_JOINTS
-from casher_policy.expert_door import HAND_TURN
-from casher_policy.expert_motion import leaned
-from casher_policy.task import DOOR_OPEN_RAD
+from casher_policy.action import OPEN_WIDTH_M, Action, decode
+from casher_policy.task import task_named
 
-SHELF_LEANS_RAD = (0.585, 0.385, 0.785, 0.185)
-"""Of a tool that points straight down, in the order of preference; whole turns from the start pose."""
-DOOR_LEANS_RAD = (0.985, 1.185, 0.785, 1.385)
-_OFF_M = 0.015
-"""The grid of the tool's positions is off by up to half a step."""
-_LOW_M = 0.015
-"""How far below the bar's middle the tcp may hold it."""
-_LIFT_M = 0.09
-_BEFORE_M = 0.12
-_ITERATIONS = 100
+LEANS_RAD = {
+    "put_in_cabinet": (0.585, 0.385, 0.785, 0.185, 0.985),
+    "open_cabinet": (0.985, 1.185, 0.785, 1.385, 0.585),
+}
+"""Of a tool that points straight down, by task, in the order of preference; whole turns from the start pose."""
+_SMOOTH_RAD = 0.35
+"""A joint that turns further than this in one action leaves too little time to carry anything."""
+_ELSEWHERE_M = ((0.0, 0.0, 0.0), (0.02, 0.015, 0.025), (-0.015, -0.015, -0.01))
+"""It is rehearsed with everything there, too: the tool's positions lie on a grid, and no motion ends quite exactly."""
 
 
-def shelf_lean(kinematics, p_base_grasp, p_base_put, front_x):
-    """Angle [rad] of SHELF_LEANS_RAD that serves most of the way from grasp to put.
+@dataclass(frozen=True)
+class Rehearsal:
+    """How a script went."""
 
-    kinematics.Kinematics; p_base_grasp, p_base_put (3,) [m]: the tcp where it grasps and where it lets go; front_x [m]:
-    of the shelf.
+    done: bool
+    """It came to its end; else a pose was out of reach, or the horizon was."""
+    steps: int
+    """Actions until then."""
+    largest_rad: float
+    """That any joint turned in one action."""
+
+
+def best_lean(expert, privileged, door_at, kinematics):
+    """Angle [rad] of LEANS_RAD with which the script goes best; 0 for a task that does not lean.
+
+    expert: casher_policy.expert.Expert; privileged: expert.Privileged at the start of an episode, whose lean does not
+    count; door_at: angle [rad] -> DoorView or None; kinematics: kinematics.Kinematics.
     """
-    before = np.array([min(front_x - _BEFORE_M, p_base_grasp[0]), p_base_put[1], p_base_put[2]])
-    up, off = np.array([0.0, 0.0, _LIFT_M]), np.array([_OFF_M, 0.0, 0.0])
-    way = (
-        *(p_base_grasp + 2 * up - off, p_base_grasp + up - off, p_base_grasp - off, p_base_grasp + off),
-        *(before, p_base_put + off, p_base_put + up / 2),
-    )
-    return _best(kinematics, SHELF_LEANS_RAD, [(p, np.eye(3)) for p in way])
+    best, least = 0.0, (np.inf,)
+    for lean in LEANS_RAD.get(privileged.task, ()):
+        ranks = [
+            _rank(rehearse(expert, replace(privileged, lean_rad=lean), door_at, kinematics, by)) for by in _ELSEWHERE_M
+        ]
+        if max(ranks) < (False, _SMOOTH_RAD):
+            return lean
+        if max(ranks) < least:
+            best, least = lean, max(ranks)
+    return best
 
 
-def door_lean(kinematics, p_base_handle, p_base_hinge, hinge_axis, outward):
-    """Angle [rad] of DOOR_LEANS_RAD that serves most of the way along the door's arc. The door is closed; (3,) each."""
-    way = [(p_base_handle + 0.08 * outward, np.eye(3)), (p_base_handle - _OFF_M * outward, np.eye(3))]
-    for angle in np.linspace(0.0, DOOR_OPEN_RAD + 0.1, 6):
-        p = p_base_hinge + Rotation.from_rotvec(angle * hinge_axis).apply(p_base_handle - p_base_hinge)
-        turn = Rotation.from_rotvec(HAND_TURN * angle * hinge_axis).as_matrix()
-        way += [(p, turn), (p + 2 * _OFF_M * outward - [0.0, 0.0, _LOW_M], turn)]
-    return _best(kinematics, DOOR_LEANS_RAD, way)
+def _rank(rehearsal):
+    """The less the better."""
+    return not rehearsal.done, rehearsal.largest_rad if rehearsal.done else -rehearsal.steps
 
 
-def _best(kinematics, leans, way):
-    """way: (position, rotation about the vertical) of the tcp, in the order in which it gets there."""
-    q, reached = np.tile(HOME_JOINTS, (len(leans), 1)), np.zeros(len(leans))
-    for p, turn in way:
-        T = np.tile(np.eye(4), (len(leans), 1, 1))
-        T[:, :3, :3], T[:, :3, 3] = [turn @ leaned(angle) for angle in leans], p
-        found, converged = kinematics.inverse(T, q, np.array(HOME_JOINTS), iterations=_ITERATIONS)
-        q = np.where(converged[:, None], found, q)
-        reached += converged
-    return leans[int(np.argmax(reached))]
+def rehearse(expert, privileged, door_at, kinematics, by=(0.0, 0.0, 0.0)):
+    """Rehearsal of the whole script from the start pose, with everything but the arm moved by `by` (3,) [m].
+
+    See best_lean.
+    """
+    q, by = np.array(HOME_JOINTS), np.array(by)
+    # As seen by the script nothing has moved but the arm.
+    T_base_tcp, width, held, largest = kinematics.forward(q), OPEN_WIDTH_M, None, 0.0
+    T_base_tcp[:3, 3] -= by
+    for step in range(task_named(privileged.task).horizon):
+        fingers = np.full(2, width / 2)
+        action = expert.act(privileged, T_base_tcp, fingers, held is not None)
+        if action == Action.OPEN:
+            return Rehearsal(held is not None, step, largest)
+        target = decode(int(action), T_base_tcp, width, expert.steps)
+        goal = target.T_base_tcp.copy()
+        goal[:3, 3] += by
+        found, reached = kinematics.inverse(goal[None], q, np.array(HOME_JOINTS))
+        if not reached[0]:
+            return Rehearsal(False, step, largest)
+        largest = max(largest, np.abs(found[0] - q).max())
+        q, T_base_tcp = found[0], target.T_base_tcp
+        if action == Action.CLOSE:
+            width = privileged.grasp_width if privileged.door is None else privileged.door.thickness
+            held = _Held(privileged, T_base_tcp)
+        if held is not None:
+            privileged = held.moved(privileged, T_base_tcp, door_at)
+    return Rehearsal(False, step, largest)
+
+
+class _Held:
+    """What moves with the hand from the moment at which the fingers close."""
+
+    def __init__(self, privileged, T_base_tcp):
+        self._T_tcp_object = np.linalg.inv(T_base_tcp) @ privileged.T_base_object
+        self._is_door = privileged.task == "open_cabinet"
+        self._start_rad = _bearing(privileged.door, T_base_tcp) if self._is_door else 0.0
+
+    def moved(self, privileged, T_base_tcp, door_at):
+        """Privileged with the hand there."""
+        if not self._is_door:
+            return replace(privileged, T_base_object=T_base_tcp @ self._T_tcp_object)
+        turned = _bearing(privileged.door, T_base_tcp) - self._start_rad
+        return replace(privileged, door=door_at((turned + np.pi) % (2 * np.pi) - np.pi))
+
+
+def _bearing(door, T_base_tcp):
+    """[rad] of the tcp about the door's axis, from an arbitrary but fixed direction."""
+    axis = door.hinge_axis
+    across = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
+    arm = T_base_tcp[:3, 3] - door.p_base_hinge
+    return np.arctan2(arm @ np.cross(axis, across), arm @ across)

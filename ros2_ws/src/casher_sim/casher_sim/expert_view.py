@@ -6,9 +6,9 @@ Chosen once an episode, when the object has come to lie: the grasp, and how far 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from casher_policy.expert import DoorView, Privileged
-from casher_policy.expert_shelf import INSIDE_M
-from casher_sim.expert_lean import door_lean, shelf_lean
+from casher_policy.action import RELEASED
+from casher_policy.expert import DoorView, Expert, Privileged
+from casher_sim.expert_lean import best_lean
 
 _CLEARANCE_M = 0.02
 
@@ -16,16 +16,20 @@ _CLEARANCE_M = 0.02
 class ExpertView:
     """Of one place, one object (or None) and one episode after the other; base frame."""
 
-    def __init__(self, task, place, object_model, kinematics):
-        """task: name of a task; place: place.Place; object_model: objects.ObjectModel or None."""
+    def __init__(self, task, place, object_model, kinematics, steps=RELEASED):
+        """task: name of a task; place: place.Place; object_model: objects.ObjectModel or None.
+
+        kinematics: kinematics.Kinematics of the arm; steps: action.ActionSteps that it is driven with.
+        """
         self.task, self.place, self.model, self.kinematics = task, place, object_model, kinematics
-        self.site = place.site(task)
+        self.site, self._expert = place.site(task), Expert(steps)
 
     def start(self, T_base_object, shift):
         """A new episode. T_base_object: (4, 4), NaN without an object; shift: (3,) [m] of the place."""
         self.shift = np.array(shift)
         self.grasp = self._grasp(T_base_object)
-        self._lean_rad = self._lean(T_base_object)
+        self._lean_rad = 0.0
+        self._lean_rad = best_lean(self._expert, self.privileged(T_base_object, 0.0), self.door, self.kinematics)
 
     def privileged(self, T_base_object, door_angle):
         """casher_policy.expert.Privileged of now. door_angle: [rad], ignored without a door."""
@@ -78,15 +82,3 @@ class ExpertView:
         if self.model is None:
             return None
         return min(self.model.grasps, key=lambda g: abs((T[:3, :3] @ g.point + T[:3, 3])[1]))
-
-    def _lean(self, T):
-        if self.task == "open_cabinet":
-            door = self.door(0.0)
-            return door_lean(self.kinematics, door.p_base_handle, door.p_base_hinge, door.hinge_axis, door.outward)
-        if self.task != "put_in_cabinet":
-            return 0.0
-        p_site = self._p_base_site()
-        p_grasp = T[:3, :3] @ self.grasp.point + T[:3, 3]
-        front_x = p_site[0] - self.site.half_size[0]
-        p_put = p_grasp - T[:3, 3] + [front_x + INSIDE_M, p_site[1], p_site[2] + _CLEARANCE_M]
-        return shelf_lean(self.kinematics, p_grasp, p_put, front_x)
