@@ -10,7 +10,7 @@ import pyrealsense2 as rs
 from casher_perception.driver_call import DriverHang, within
 from casher_perception.realsense_device import CameraError, connected, start
 from casher_perception.realsense_options import FixedExposure, prepare
-from casher_perception.realsense_stamps import PlaybackClock, capture_ns
+from casher_perception.realsense_stamps import PlaybackClock, StampError, capture_ns
 from casher_perception.recovery import Ladder, RecoveryLimits, Rung
 from casher_perception.sources import Frame, Health
 
@@ -99,7 +99,10 @@ class RealSenseSource:
 
     def _judged(self, depth, colour):
         now_ns = self._clock_ns()
-        stamp_ns = self._stamp_ns((depth, colour), now_ns)
+        try:
+            stamp_ns = self._stamp_ns((depth, colour), now_ns)
+        except StampError as error:  # also of the first frames after a start, until global time has settled
+            return None, str(error)
         age_s = (now_ns - stamp_ns) * 1e-9
         if not -MAX_AHEAD_S <= age_s <= self._max_age_s:
             self._counts["late"] += 1

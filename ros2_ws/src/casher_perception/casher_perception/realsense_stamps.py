@@ -24,8 +24,8 @@ def capture_ns(frame, period_ns):
     if domain == rs.timestamp_domain.system_time:
         return ns - period_ns
     raise StampError(
-        f"the camera's stamps count from its own start ({domain.name}), not since the epoch: global time is off or "
-        "not supported; update the firmware and librealsense"
+        f"frames are stamped with the time since the camera's own start ({domain.name}): global time is off or not "
+        "supported; update the firmware and librealsense"
     )
 
 
