@@ -1,0 +1,206 @@
+"""The same demonstrations on a real arm: each key is one ExecuteAction, to whatever arm node is running.
+
+What a simulator knows and a robot does not, object and goal, is NaN in what is recorded; the cameras are recorded by
+the recorder, in a bag.
+"""
+
+import os
+import threading
+
+import numpy as np
+import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.context import Context
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from casher_msgs.action import ExecuteAction
+from casher_msgs.msg import RobotState
+from casher_perception.conversions import stamp_ns, transform_from_pose
+from casher_perception.geometry import position_quat
+from casher_policy.asking import Asker
+from casher_policy.episode_loop import EpisodeFault
+from casher_policy.policy_node import ArmClient
+from casher_policy.software import software_id
+from casher_policy.step_gate import FreshGate
+from casher_policy.task import task_named
+from casher_sim.environment import OBSERVATION, PRESETS
+from casher_training.demos_session import DemoError, SceneState
+from casher_training.scenes import place
+from casher_training.trajectory import Trajectory, action_set
+from casher_training.twin_version import place_hash
+
+ANSWER_S, ACTION_S, HOME_S = 5.0, 15.0, 60.0
+"""[s] an arm node is given to say anything, to carry out an action, to go to its start pose."""
+_START_QUAT_XYZW = np.array([0.92, 0.02, 0.39, 0.01])
+"""Of the tool at the start pose, with the sign that KitchenEnv gives it there."""
+
+
+class ArmDemo:
+    """What demos_session.SimulatedDemo is for the simulator. Raises DemoError when no arm is there."""
+
+    judged_by_person = True
+
+    def __init__(self, scene, task, robot, preset="released", context=None):
+        """scene: scenes.Scene, of the twin of this kitchen; robot: 'fr3' or 'panda'; preset: 'released'.
+
+        context: an rclpy context that is running; None: one of its own, on the domain ROS_DOMAIN_ID.
+        """
+        if preset != "released":
+            raise DemoError(f"arm nodes carry out actions of the preset 'released', got {preset!r}")
+        self.scene, self.task, self.robot, self.preset = scene, task_named(task), robot, preset
+        self._context, self._own_context = context or Context(), context is None
+        if self._own_context:
+            rclpy.init(context=self._context)
+        self._node = Node("casher_demos", context=self._context)
+        group = MutuallyExclusiveCallbackGroup()
+        self._arm = ArmClient(self._node)
+        self._services = {
+            name: self._node.create_client(Trigger, f"/casher/{name}", callback_group=group)
+            for name in ("stop", "home", "recover")
+        }
+        self._asker = Asker(self._node, group)
+        self._gate, self._closing = FreshGate(), threading.Event()
+        self._node.create_subscription(RobotState, "/casher/robot_state", self._heard, 10)
+        self._executor = MultiThreadedExecutor(num_threads=3, context=self._context)
+        self._executor.add_node(self._node)
+        self._spinning = threading.Thread(target=self._executor.spin, name="casher demos", daemon=True)
+        self._spinning.start()
+        if not self._arm.wait_ready(ANSWER_S, self._closing.is_set):
+            domain = os.environ.get("ROS_DOMAIN_ID", "0")
+            self.close()
+            raise DemoError(
+                f"nobody offers /casher/execute_action on ROS domain {domain}: start the arm node, and set "
+                "ROS_DOMAIN_ID to its domain"
+            )
+
+    @property
+    def steps(self):
+        """Actions so far."""
+        return len(self._actions)
+
+    @property
+    def state(self):
+        """SceneState of now."""
+        return self._states[-1]
+
+    def start(self, seed):
+        """A new episode; the arm does not move. Its start pose is reached by `home`."""
+        self.seed, self.success, self.ended, self.note, self._homed = int(seed), False, "", "", False
+        self._begin(self._measured(0))
+
+    def home(self):
+        """The arm goes to its start pose, and the episode begins there."""
+        self._call("home", HOME_S)
+        self.success, self.ended, self.note, self._homed = False, "", "", True
+        self._begin(self._measured(self._node.get_clock().now().nanoseconds))
+
+    def act(self, action):
+        """One action of the arm; DemoError when it is not allowed or did not end well."""
+        if not self._homed:
+            raise DemoError("an episode begins at the start pose: press B, the arm goes there")
+        if self.ended:
+            raise DemoError(f"the episode has ended ({self.ended}): save or discard it")
+        try:
+            result = self._arm.execute(ExecuteAction.Goal(action=int(action)), ACTION_S, self._closing.is_set)
+        except EpisodeFault as fault:
+            raise DemoError(f"the arm: {fault}") from None
+        if not result.success and not result.refused:
+            raise DemoError(f"the arm: {result.fault or 'the action ended without success, refusal or fault'}")
+        observation, state = self._measured(stamp_ns(result.settled))
+        self._actions.append(int(action))
+        self._observations.append(observation)
+        self._states.append(state)
+        self.note = f"refused: {result.refused}" if result.refused else ""
+        if self.steps >= self.task.horizon:
+            self.ended = f"all {self.task.horizon} steps are used up"
+
+    def stop(self):
+        """The arm stands still, at once; any thread. It moves again after `recover`."""
+        self._services["stop"].call_async(Trigger.Request())
+
+    def recover(self):
+        """Let the arm move again."""
+        self._call("recover", ANSWER_S)
+
+    def undo(self):
+        """What a real arm has done cannot be undone: DemoError."""
+        raise DemoError("what a real arm has done cannot be undone: discard the episode, or drive back")
+
+    def unfulfilled(self):
+        """Unknown here: the person judges."""
+        return []
+
+    def trajectory(self, source, human_s=0.0, noise=0.0):
+        """What happened since the start pose -> Trajectory, its success as the person said."""
+        kitchen, states = place(self.scene.twin), self._states
+        rewards = np.zeros(self.steps)
+        rewards[-1] = self.success
+        return Trajectory(
+            task=self.task.name,
+            twin=kitchen.name,
+            twin_hash=place_hash(kitchen),
+            object=self.scene.object,
+            seed=self.seed,
+            preset=self.preset,
+            action_set=action_set(PRESETS[self.preset].steps),
+            horizon=self.task.horizon,
+            source=source,
+            robot=self.robot,
+            observations=np.array(self._observations),
+            actions=np.array(self._actions),
+            rewards=rewards,
+            success=self.success,
+            robot_joints=np.array([s.joints for s in states]),
+            fingers=np.array([s.fingers for s in states]),
+            object_poses=np.array([s.object_pose for s in states]),
+            door_angles=np.array([s.door_angle for s in states]),
+            shift=np.zeros(3),
+            software=software_id(),
+            human_s=human_s,
+            noise=noise,
+        )
+
+    def close(self):
+        """Leave the arm as it is and go."""
+        self._closing.set()
+        self._executor.shutdown(timeout_sec=2.0)
+        self._spinning.join(5.0)
+        self._arm.destroy()
+        self._node.destroy_node()
+        if self._own_context:
+            rclpy.shutdown(context=self._context)
+
+    def _begin(self, measured):
+        observation, state = measured
+        self._actions, self._observations, self._states = [], [observation], [state]
+
+    def _heard(self, message):
+        now_ns = self._node.get_clock().now().nanoseconds
+        self._gate.offer(stamp_ns(message.header.stamp), message, now_ns)
+
+    def _call(self, name, timeout_s):
+        client = self._services[name]
+        if not client.wait_for_service(ANSWER_S):
+            raise DemoError(f"nobody offers /casher/{name}: is the arm node still running?")
+        try:
+            answer = self._asker.result_of(lambda: client.call_async(Trigger.Request()), timeout_s, f"/casher/{name}")
+        except TimeoutError as error:
+            raise DemoError(str(error)) from None
+        if not answer.success:
+            raise DemoError(f"{name}: {answer.message}")
+
+    def _measured(self, after_ns):
+        """The first measurement at or after that time -> observation (D,), SceneState."""
+        found = self._gate.wait_after(after_ns, ANSWER_S, self._closing.is_set, inclusive=True)
+        if found is None:
+            raise DemoError(f"no /casher/robot_state within {ANSWER_S:g} s: is the arm node still running?")
+        message = found.value
+        p_tcp, quat_tcp = position_quat(transform_from_pose(message.tcp_pose))
+        quat_tcp = quat_tcp if quat_tcp @ _START_QUAT_XYZW >= 0 else -quat_tcp
+        fingers = np.array(message.finger_positions)
+        observation = np.full(OBSERVATION, np.nan, dtype=np.float32)
+        observation[7:16] = [*(fingers / message.finger_max), *quat_tcp, *p_tcp]
+        state = SceneState(np.array(message.joint_positions), fingers, np.full(7, np.nan), 0.0, np.zeros(3))
+        return observation, state
