@@ -29,6 +29,8 @@ TIMESTEP_S = 0.005
 """Of the physics; the longest at which grasps hold."""
 ROBOT, OBJECT, STATIC = 1, 2, 4
 """Collision groups, as bits."""
+STIFF = [0.95, 0.99, 0.001, 0.5, 2.0]
+"""Impedance of contacts (solimp) that give way by no more than a millimetre or two."""
 
 _GRIPPER_KP, _GRIPPER_FORCE_N = 1500.0, 60.0
 _GRIPPER_KD = 300.0
@@ -77,12 +79,14 @@ def _collisions(spec):
             continue
         geom.contype, geom.conaffinity = ROBOT, OBJECT | STATIC
         if body.endswith("finger"):
-            # Soft as rubber, whatever they touch: pressed in by 0.5 mm they keep touching a mass that sways. Of stiffer
-            # ones one lifts off for a step, and the motor drives it millimetres into what is held.
-            geom.priority = 1
             geom.friction = [1.0, 0.02, 0.0001]
             geom.condim = 4
             geom.solref = [0.01, 1.0]
+            geom.solimp = STIFF
+        if kind.startswith("fingertip_pad"):
+            # Soft as rubber, whatever they touch: pressed in by 0.5 mm they keep touching a mass that sways. Of stiffer
+            # ones one lifts off for a step, and the motor drives it millimetres into what is held.
+            geom.priority = 1
             geom.solimp = [0.8, 0.9, 0.001, 0.5, 2.0]
 
 

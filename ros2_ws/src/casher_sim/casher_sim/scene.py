@@ -104,7 +104,8 @@ def add_object(spec, model):
             conaffinity=robot.ROBOT | robot.STATIC if part.collides else 0,
             friction=[model.friction, 0.01, 0.0001],
             solref=[0.01, 1.0],
-            solimp=[0.95, 0.99, 0.001, 0.5, 2.0],
+            solimp=robot.STIFF,
+            solmix=100.0,  # this stiffness, whatever it touches: pressed by the arm it must not sink into the worktop
         )
 
 
