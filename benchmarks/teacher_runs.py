@@ -62,8 +62,11 @@ def demonstrate(task, objects, twins, each=DEMONSTRATIONS):
     return out
 
 
-def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9):
-    """Train, or go on training, in FOLDER/NAME -> (TeacherTraining, TeacherEvaluation, seconds of CPU)."""
+def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9, enough=lambda progress: False):
+    """Train, or go on training, in FOLDER/NAME -> (TeacherTraining, TeacherEvaluation, seconds of CPU).
+
+    enough: Progress -> whether to end after that update.
+    """
     arguments = TrainTeacherArgs(
         twins=tuple(twins),
         demos=FOLDER / "demonstrations",
@@ -81,6 +84,7 @@ def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9):
 
     def tell(progress):
         print(f"{name}: update {progress.update}, {progress.steps} steps, success {progress.success:.3f}", flush=True)
+        return enough(progress)
 
     training.run(tell)
     evaluation = training.evaluate()

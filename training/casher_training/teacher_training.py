@@ -111,7 +111,7 @@ class TeacherTraining:
     def run(self, tell=lambda progress: None):
         """Train until steps or target are reached -> the last TeacherEvaluation, None without one.
 
-        tell: called with Progress after every update. NotFinite leaves the last good checkpoint in place.
+        tell: called with Progress after every update; it ends there if that returns True. NotFinite leaves the last good checkpoint in place.
         """
         plan, config = self.plan, self.plan.config
         self.out.mkdir(parents=True, exist_ok=True)
@@ -129,10 +129,10 @@ class TeacherTraining:
                 if plan.target < 1 and progress.success >= plan.target:
                     progress.evaluation = evaluation = self.evaluate()
                 done = evaluation is not None and evaluation.worst_bound >= plan.target
+                done |= bool(tell(progress))
                 if done or self.update % plan.checkpoint_every == 0 or self.steps >= plan.steps:
                     self._save()
                 self._note(progress, board)
-                tell(progress)
                 if done:
                     break
         finally:
