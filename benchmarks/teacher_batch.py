@@ -1,8 +1,8 @@
 """Ten kitchens in one teacher against ten teachers of one kitchen: environment steps to the same success, in all.
 
-A training has got there when 90 % of the episodes of two rollouts in a row succeeded, with drawn actions. Holds when one
-policy for all takes at most half the steps of the ten together. CASHER_BATCH_KITCHENS=4 makes a smaller comparison; the
-number is in the result.
+A training has got there when 90 % of the episodes of two rollouts in a row succeeded, with drawn actions. Holds when
+one policy for all takes at most half the steps of the ten together. CASHER_BATCH_KITCHENS=4 makes a smaller comparison;
+the number is in the result.
 """
 
 import os
