@@ -111,8 +111,8 @@ class TeacherTraining:
     def run(self, tell=lambda progress: None):
         """Train until steps or target are reached -> the last TeacherEvaluation, None without one.
 
-        tell: called with Progress after every update; it ends there if that returns True. NotFinite leaves the last good
-        checkpoint in place.
+        tell: called with Progress after every update; it ends there if that returns True. NotFinite leaves the last
+        good checkpoint in place.
         """
         plan, config = self.plan, self.plan.config
         self.out.mkdir(parents=True, exist_ok=True)
