@@ -54,6 +54,8 @@ class Server:
         """Of the states of the present motion: a command that answers an older one belongs to the last motion."""
         self._asked_at = None
         """time.monotonic() of the state that the client has not answered yet."""
+        self._unsent = False
+        """Whether that state waits for the end of the silence."""
 
     def run(self, control):
         """Serve until `control` (faults.Control) says so."""
@@ -118,15 +120,21 @@ class Server:
         if now - self._asked_at > (self.patience_s if begun else FIRST_ANSWER_S):
             self.arm.reflex("communication_constraints_violation")
             return False
-        return begun  # a client reads some states before it answers the first time
+        # A client reads some states before it answers the first time, and cannot answer what was not sent.
+        return begun and not self._unsent
 
     def _step_arm(self, steps, now):
+        silent = now < self.silent_until
+        self._unsent = silent and self.arm.motion is not None
+        if self._unsent:
+            self._asked_at = self._asked_at or now
+            return
         self.arm.step()
         self._message_id += steps
-        if now >= self.silent_until:
+        if not silent:
             self._send_state()
-        if self.arm.motion and self._asked_at is None:
-            self._asked_at = now
+        if self.arm.motion:
+            self._asked_at = now if self.arm.command else self._asked_at or now
 
     def _send_state(self):
         self.arm_port.send_state(state.pack(self.arm, self._message_id))

@@ -4,12 +4,13 @@ Its motions are trajectories that a spring of torques follows, in C++ at 1 kHz. 
 ends one, and clears a reflex by itself before the next: both are seen to here.
 """
 
+import contextlib
 import logging
 import threading
 import time
 
 import numpy as np
-from panda_py import libfranka
+from panda_py import libfranka, motion
 from scipy.spatial.transform import Rotation
 
 from casher_franka.driver import Failed, HandMeasured, Lost, Measured, NoPlan
@@ -20,12 +21,12 @@ from casher_franka.rest import Rest
 from casher_policy.action import OPEN_WIDTH_M
 
 REST_WINDOW_S = 0.1
-"""Longer than a motion needs to be seen to begin."""
+BLEND_RAD, PLAN_S = 0.02, 2.0
+"""How far a trajectory may cut its corners, as in panda_py, and how long it may take to find."""
 STARTED_S = 0.005
 """panda_py says that it starts a controller this long, at most, before there is one to stop."""
 HALT_S = 1.5
 """libfranka itself gives a robot that went silent up after 1 s."""
-NO_TRAJECTORY = "Trajectory generation failed"
 STEP_M, STEP_RAD = 0.05, 0.3
 """Between these the joints move as they like: one action is one step, and that bends by millimetres at most."""
 
@@ -88,6 +89,9 @@ class PandaDriver:
         self._worker = None
         self._error = None
         self._rest = Rest(REST_WINDOW_S)
+        self._duration_s = 0.0
+        self._due_s = None
+        """When the running trajectory has run off, by the robot's clock."""
         self._last = None
         self.measure()
 
@@ -98,9 +102,17 @@ class PandaDriver:
                 self._last = self._read()
             else:  # libfranka lets nobody else read while it controls
                 self._last = self._overhear()
-                if self._watch.started_at is not None:
-                    self._rest.add(self._last.clock_s, self._last.joint_positions)
+                self._look_for_rest()
             return self._last
+
+    def _look_for_rest(self):
+        """Only once the trajectory has run off: before, an arm that has not yet set out looks the same."""
+        if self._watch.started_at is None:
+            return
+        if self._due_s is None:
+            self._due_s = self._last.clock_s + self._duration_s
+        if self._last.clock_s > self._due_s:
+            self._rest.add(self._last.clock_s, self._last.joint_positions)
 
     def _read(self):
         try:
@@ -149,25 +161,32 @@ class PandaDriver:
 
     def _follow(self, waypoints, fraction):
         config, panda = self._config, self._panda
+        speed = fraction * config.dynamics_factor
+        try:
+            trajectory = motion.JointTrajectory([self.measure().joint_positions, *waypoints], speed, BLEND_RAD, PLAN_S)
+        except RuntimeError as error:
+            raise NoPlan(str(error)) from error
+        self._duration_s = trajectory.get_duration()
         self._begin(
             lambda: panda.move_to_joint_position(
                 list(waypoints),
-                speed_factor=fraction * config.dynamics_factor,
+                speed_factor=speed,
                 stiffness=np.array(config.panda_stiffness),
                 damping=np.array(config.panda_damping),
             )
         )
 
-    def _begin(self, motion):
+    def _begin(self, move):
         with self._reading:
             self._panda.enable_logging(1)  # empties the log, too
-            self._watch.started_at, self._error, self._rest = None, None, Rest(REST_WINDOW_S)
-            self._worker = threading.Thread(target=self._work, args=(motion,), daemon=True)
+            self._watch.started_at = self._error = self._due_s = None
+            self._rest = Rest(REST_WINDOW_S)
+            self._worker = threading.Thread(target=self._work, args=(move,), daemon=True)
         self._worker.start()
 
-    def _work(self, motion):
+    def _work(self, move):
         try:
-            motion()  # that it says whether it arrived does not matter: what is measured does
+            move()  # that it says whether it arrived does not matter: what is measured does
             self._panda.raise_error()
         except RuntimeError as error:
             self._error = error
@@ -189,13 +208,15 @@ class PandaDriver:
                 raise Lost(str(error)) from error
         if self._error is not None:
             self.measure()  # Lost, if that is the reason
-            raise (NoPlan if NO_TRAJECTORY in str(self._error) else Failed)(str(self._error)) from self._error
+            raise Failed(str(self._error)) from self._error
         return True
 
     def _stop_controller(self):
-        """End the control loop, without a word to the network; only once there is one."""
+        """End the control loop, without a word to the network; only once there is one, and only once."""
         started_at = self._watch.started_at
-        if started_at is not None and time.monotonic() - started_at > STARTED_S:
+        if started_at is None or time.monotonic() - started_at < STARTED_S or not self._panda.is_moving():
+            return
+        with contextlib.suppress(RuntimeError):  # it ended by itself at this moment, and the robot was asked instead
             self._panda.stop_controller()
 
     def halt(self):
