@@ -131,9 +131,8 @@ class TrajectoryStore:
         """Make one file of what was appended, for each file that was appended to."""
         for path in sorted(self._locks):
             self._merge(path)
-        for file in self._open.values():
-            file.close()
-        self._open.clear()
+        for path in list(self._open):
+            self._close_file(path)
         for lock in self._locks.values():
             lock.close()
         self._locks.clear()
@@ -188,13 +187,15 @@ class TrajectoryStore:
 
     def _opened(self, path):
         """-> (h5py.File, what is wrong with its end); TrajectoryError."""
+        if path not in self._open:
+            while len(self._open) >= _KEPT_OPEN:
+                self._close_file(next(iter(self._open)))
+            self._open[path] = open_file(path)
+        return self._open[path]
+
+    def _close_file(self, path):
         if path in self._open:
-            return self._open[path], ""
-        file, complaint = open_file(path)
-        while len(self._open) >= _KEPT_OPEN:
-            self._open.pop(next(iter(self._open))).close()
-        self._open[path] = file
-        return file, complaint
+            self._open.pop(path)[0].close()
 
     def _complain(self, problem):
         if problem not in self.problems:
@@ -232,8 +233,7 @@ class TrajectoryStore:
             if path in self._damaged:
                 os.link(path, _free(path.with_name(f"{path.name}.damaged")))
             write_file(path, items, len(entries), _about(entries[0].header))
-            if path in self._open:
-                self._open.pop(path).close()
+            self._close_file(path)
         self._entries = [replace(entry, at=path) if entry.path == path else entry for entry in self._entries]
         for entry in entries:
             (new_of(path) / f"{entry.key}{FILE}").unlink(missing_ok=True)
