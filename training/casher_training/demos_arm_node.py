@@ -185,7 +185,9 @@ class ArmDemo:
         if not client.wait_for_service(ANSWER_S):
             raise DemoError(f"nobody offers /casher/{name}: is the arm node still running?")
         try:
-            answer = self._asker.result_of(lambda: client.call_async(Trigger.Request()), timeout_s, f"/casher/{name}")
+            answer = self._asker.result_of(
+                lambda: client.call_async(Trigger.Request()), timeout_s, f"/casher/{name}", self._arm.renew_lease
+            )
         except TimeoutError as error:
             raise DemoError(str(error)) from None
         if not answer.success:

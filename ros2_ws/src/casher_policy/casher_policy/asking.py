@@ -2,6 +2,9 @@
 
 import concurrent.futures
 import queue
+import time
+
+PERIOD_S = 0.1
 
 
 class Asker:
@@ -24,12 +27,17 @@ class Asker:
         self._ready.trigger()
         return answer
 
-    def result_of(self, question, timeout_s, what):
-        """The result of question()'s future; TimeoutError says that `what` did not answer."""
-        try:
-            return self.ask(question).result(timeout_s)
-        except concurrent.futures.TimeoutError:
-            raise TimeoutError(f"{what} did not answer within {timeout_s:g} s") from None
+    def result_of(self, question, timeout_s, what, meanwhile=lambda: None):
+        """The result of question()'s future; TimeoutError says that `what` did not answer.
+
+        meanwhile: called every PERIOD_S [s] of the waiting.
+        """
+        answer, end = self.ask(question), time.monotonic() + timeout_s
+        while not concurrent.futures.wait([answer], min(PERIOD_S, max(0.0, end - time.monotonic()))).done:
+            if time.monotonic() >= end:
+                raise TimeoutError(f"{what} did not answer within {timeout_s:g} s")
+            meanwhile()
+        return answer.result()
 
     def _send(self):
         while not self._questions.empty():

@@ -241,6 +241,10 @@ class ArmClient:
         """Forget the arm."""
         self._client.destroy()
 
+    def renew_lease(self):
+        """We still wait for the arm's motion: without this for a second, it stops."""
+        self._lease.publish(Empty())
+
     def wait_ready(self, timeout_s, stopped):
         """Whether an arm offers its action within timeout_s [s]; gives up as soon as stopped() holds."""
         end = time.monotonic() + timeout_s
@@ -264,7 +268,7 @@ class ArmClient:
         ending = self._ask(handle.get_result_async)
         cancelled = False
         while not concurrent.futures.wait([ending], POLL_S).done:
-            self._lease.publish(Empty())
+            self.renew_lease()
             if stopped() and not cancelled:
                 cancelled = True
                 self._ask(handle.cancel_goal_async)
