@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import served, wait
+from rigs import served, wait
 
 from casher_franka.arm import ArmFault
 from casher_franka.driver import Failed

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import VERSION, config, opened, served, wait
 from fci.process import fci_server
+from rigs import VERSION, config, opened, served, wait
 from scipy.spatial.transform import Rotation
 
 from casher_franka.arm import HOME_JOINTS, ArmFault
