@@ -1,6 +1,6 @@
 """Sessions whose truth is known: an FR3 with joint offsets, a board in its gripper, cameras with wrong intrinsics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from casher_calibration.board import Board
 from casher_calibration.detect import detect
 from casher_calibration.detection import BoardProblem, Detection
+from casher_calibration.joint_model import perturbed
 from casher_calibration.samples import Sample, Session, SessionCamera
 from casher_calibration.synthetic import ImageNoise, render
 from casher_franka.kinematics import flange_pose
@@ -22,7 +23,7 @@ _MIN_CORNERS = 12
 
 @dataclass(frozen=True)
 class World:
-    """What is wrong with the robot and the cameras; the default is shared/typical of an FR3 and two D435i."""
+    """What is wrong with the robot and the cameras; the default is what an FR3 and two D435i are like."""
 
     joint_offset_rad: float = float(np.deg2rad(0.03))
     """Standard deviation of each joint's zero."""
@@ -37,7 +38,9 @@ class World:
     eye_in_hand: bool = False
     corner_px: float | None = None
     """Noise of the corners; None: images are rendered and the board really detected."""
-    image: ImageNoise = ImageNoise()
+    image: ImageNoise = field(default_factory=ImageNoise)
+    bump: tuple | None = None
+    """(camera, first sample after it, (6,) translation [m] and rotation vector [rad] in base): someone moved a camera."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,11 @@ def make_session(rng, samples, world=None, board=None, keep_image=None):
     """
     world, board = world or World(), board or Board()
     truth, mounts = _truth(rng, world, board)
+    before = truth
+    if world.bump is not None:
+        camera, _, step = world.bump
+        moved = perturbed(truth.T_base_camera[camera][None], np.asarray(step, dtype=float)[None])[0]
+        truth = replace(truth, T_base_camera={**truth.T_base_camera, camera: moved})
     session = Session(board, mounts, [], world.eye_in_hand)
     while len(session.samples) < samples:
         q = _HOME + world.spread * _SPREAD * rng.uniform(-1, 1, 7)
@@ -76,7 +84,8 @@ def make_session(rng, samples, world=None, board=None, keep_image=None):
         T_true[:3, 3] += rng.normal(0, world.repeat_m, 3)
         T_true[:3, :3] = Rotation.from_rotvec(rng.normal(0, world.repeat_rad, 3)).as_matrix() @ T_true[:3, :3]
         index = len(session.samples)
-        seen = _see(rng, board, T_true, truth, world)
+        now = before if world.bump is not None and index < world.bump[1] else truth
+        seen = _see(rng, board, T_true, now, world)
         if seen is None:
             continue
         detections = {name: detection for name, (detection, _) in seen.items()}
@@ -93,7 +102,6 @@ def _truth(rng, world, board):
     facing = look_at(np.array([1.15, 0.0, 0.65]), _LOOKED_AT)
     shift = np.eye(4)
     shift[:3, 3] = -board.centre()
-    shift[:3, :3] = np.eye(3)
     T_gripper_board = np.eye(4)
     T_gripper_board[:3, :3] = middle[:3, :3].T @ facing[:3, :3]
     T_gripper_board[:3, 3] = [0.03, 0.0, 0.10]

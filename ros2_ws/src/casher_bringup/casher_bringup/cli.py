@@ -32,6 +32,7 @@ COMMANDS = {
     "recover": ("casher_bringup.operator_command:RecoverArgs", "let the arm move again after a stop or a fault"),
     "calibrate board": ("casher_calibration.board_command:BoardArgs", "the board to print, at true scale"),
     "calibrate collect": ("casher_calibration.collect_command:CollectArgs", "take the samples of a calibration"),
+    "calibrate solve": ("casher_calibration.solve_command:SolveArgs", "cameras' poses from a session, or pose pairs"),
     "calibrate touch": ("casher_calibration.touch_command:TouchArgs", "touch corners of the board, for the check"),
     "calibrate check": ("casher_calibration.check_command:CheckArgs", "judge a calibration, write rig and report"),
     "doctor": ("casher_bringup.doctor:DoctorArgs", "check this machine: one line each, ok or what to do"),
