@@ -18,7 +18,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from benchmarks.harness import finish
-from casher_bringup.statistics import wilson
+from casher_policy.statistics import wilson
 from casher_policy.task import TASKS, task_named
 from casher_sim.batch_expert import BatchExpert
 from casher_sim.batch_world import Setting
@@ -47,8 +47,12 @@ def main():
                     if wanted[task]:
                         results[task] += episodes
                         wanted[task] -= 1
+    return report(results, cpu_s)
+
+
+def report(results, cpu_s):
+    """results: {task: [dict of in_kitchen]} -> exit code; see harness.finish."""
     detail = {
-        "kitchens_per_task": KITCHENS,
         "seeds_per_kitchen": SEEDS,
         "first_kitchen": FIRST,
         "kitchens_below_first": "were used while the expert was written, and do not count",
@@ -60,6 +64,7 @@ def main():
         low, high = wilson(successes, len(episodes))
         steps = sorted(episode["steps"] for episode in episodes if episode["success"])
         detail[task] = {
+            "kitchens": len({episode["kitchen"] for episode in episodes}),
             "successes": successes,
             "episodes": len(episodes),
             "rate": round(successes / len(episodes), 4),
