@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,11 +44,13 @@ def make_rig(path):
     return path
 
 
-def make_recordings(folder):
-    """<camera>.db3 of the synthetic scene for both cameras."""
+def make_recordings(folder, frozen=""):
+    """<camera>.db3 of the synthetic scene for both cameras; the one named `frozen` shows one picture for ever."""
     t0_ms, shots = time.time() * 1e3, {}
     for name, (serial, T_base_camera) in CAMERAS.items():
         taken = scene_shots(T_base_camera, WIDTH, HEIGHT, SHOTS, RATE_HZ, t0_ms)
+        if name == frozen:
+            taken = [replace(taken[0], stamp_ms=shot.stamp_ms, number=shot.number) for shot in taken]
         shots[str(folder / f"{name}.db3")] = serial, taken
     record(shots, RATE_HZ, pace_hz=60.0)
     return folder
@@ -91,7 +94,7 @@ class Run:
         for line in self.process.stdout:
             self.printed += line
 
-    def until(self, condition, timeout_s=90.0):
+    def until(self, condition, timeout_s=180.0):
         """condition()'s value once it is true; AssertionError with what was printed when it is not in time."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
@@ -105,7 +108,7 @@ class Run:
         assert value, f"did not happen:\n{self.printed}\n{self.logs()}"
         return value
 
-    def ended(self, timeout_s=90.0):
+    def ended(self, timeout_s=180.0):
         """The exit code."""
         try:
             code = self.process.wait(timeout_s)

@@ -1,0 +1,338 @@
+"""Every fault an FR3 can meet, done to the running stack: how soon the arm stands, what the episode is told, the way back.
+
+`casher eval robot:=fr3` with real franky, librealsense and DDS on the FCI test server and two recorded cameras. When the
+arm stood still is the server's own account: when a joint last moved. A fault that can be cleared is followed by an
+episode that is run and judged. CASHER_FAULTS names a few, separated by commas.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.harness import ROOT, finish
+from casher_bringup.recover import RecoverArgs
+from casher_bringup.recover import main as recover
+from casher_policy.action import Action
+
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hardware")]
+
+from fci.process import fci_server
+from fr3_stack import Operator, Run, make_recordings, make_rig, messages, records
+
+STILL_MS = 1500.0
+"""By then the arm stands, whatever happened: a lease is 1 s long."""
+
+
+def main():
+    wanted = [name for name in os.environ.get("CASHER_FAULTS", "").split(",") if name] or list(FAULTS)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="casher-faults-") as folder:
+        folder = Path(folder)
+        rig = make_rig(folder / "rehearsal.yaml")
+        for name in ("cameras", "frozen"):
+            (folder / name).mkdir()
+            make_recordings(folder / name, frozen="camera_right" if name == "frozen" else "")
+        for number, name in enumerate(wanted):
+            row = {"fault": name, **attempt(name, Bench(folder / f"{number:02d}", rig, folder / "cameras"))}
+            rows.append(row)
+            print(row, flush=True)
+    print(table(rows))
+    good = sum(row["holds"] for row in rows)
+    detail = {"limit_still_ms": STILL_MS, "rows": rows}
+    return finish("fault_table", good, f"of {len(FAULTS)} faults", f"== {len(FAULTS)}", good == len(FAULTS), detail)
+
+
+def attempt(name, bench):
+    """-> the row of one fault."""
+    inject, expected, outcome, actions = FAULTS[name]
+    try:
+        with contextlib.ExitStack() as stack:
+            bench.stack = stack
+            seen = inject(bench)
+    except AssertionError as error:
+        return {"holds": False, "why": str(error)[-2000:]}
+    still_ms = seen.pop("still_ms")
+    holds = (
+        expected in seen["told"]
+        and seen["outcome"] == outcome
+        and not seen["lost"]
+        and seen["actions"] <= actions <= 1
+        and (still_ms is None or still_ms <= STILL_MS)
+    )
+    return {"still_ms": still_ms, **seen, "holds": bool(holds)}
+
+
+class Bench:
+    """One robot and one run, with what is done to them."""
+
+    def __init__(self, folder, rig, recordings):
+        self.folder, self.rig, self.recordings = folder, rig, recordings
+        self.stack = None
+
+    def start(self, seed=0, episodes=2, version=10):
+        """The robot and `casher eval`."""
+        self.robot = self.stack.enter_context(fci_server(version=version, speed=1.0))
+        self.run = self.stack.enter_context(
+            Run(self.folder, self.robot.host, self.recordings, self.rig, episodes=episodes, seed=seed)
+        )
+
+    def begin(self):
+        """The operator, and the first episode until the arm moves in its second step."""
+        self.operator = self.stack.enter_context(Operator(self.run.domain))
+        self.set_up(1)
+        self.run.until(lambda: self.operator.steps)
+        self.until_it_moves()
+
+    def set_up(self, times):
+        """The scene of the times-th episode."""
+        self.run.until(lambda: self.run.says("place the mug", times), 180.0)
+        assert self.operator.ask("ready").success
+
+    def until_it_moves(self):
+        """The arm is somewhere in a motion."""
+        self.run.until(lambda: self.robot.state()["moving"])
+
+    def still_ms(self, since_ns):
+        """How long after `since_ns` the arm last moved [ms], once it has been at rest for half a second."""
+
+        def rest():
+            state = self.robot.state()
+            return not state["moving"] and time.time_ns() - state["moved_ns"] > 500_000_000 and state
+
+        state = self.run.until(rest) if self.run.process.poll() is None else self.at_rest(rest)
+        return round(max(0, state["moved_ns"] - since_ns) / 1e6, 1)
+
+    def at_rest(self, rest):
+        """`rest` without a run to watch."""
+        end = time.monotonic() + 20.0
+        while not (state := rest()):
+            assert time.monotonic() < end, "the arm still moves"
+            time.sleep(0.02)
+        return state
+
+    def next_episode_is_judged(self):
+        """After the fault: the second episode is run and judged, and the run ends."""
+        seen = len(self.operator.steps)
+        self.set_up(2)
+        self.run.until(lambda: len(self.operator.steps) > seen, 120.0)
+        assert self.operator.judge(True).accepted
+        assert self.run.ended(120.0) == 3, self.run.printed
+
+    def told(self, which=0):
+        """Outcome and reason of an episode's record, and whether anything of it is lost."""
+        bag = sorted(path for path in self.folder.iterdir() if path.name.startswith("00"))[which]
+        record, steps = records(bag)[-1], messages(bag, "/casher/policy_step")
+        known = [step for step in self.operator.steps if step.episode_id == record.episode_id]
+        lost = record.messages_dropped > 0 or len(steps) != record.steps or len(steps) < len(known)
+        return {"outcome": record.outcome, "told": record.reason, "lost": bool(lost)}
+
+
+def cleared(inject, clear=lambda bench: bench.operator.ask("recover")):
+    """A fault in mid-motion that one action of the operator clears."""
+
+    def run(bench):
+        bench.start()
+        bench.begin()
+        since_ns = inject(bench)
+        still_ms = bench.still_ms(since_ns)
+        bench.run.until(lambda: bench.run.says("waiting for the arm"), 60.0)
+        clear(bench)
+        bench.next_episode_is_judged()
+        return {"still_ms": still_ms, **bench.told(), "actions": 1}
+
+    return run
+
+
+def on_robot(name, **arguments):
+    return lambda bench: bench.robot.inject(name, **arguments)["at_ns"]
+
+
+def survived(inject):
+    """Something the episode outlives."""
+
+    def run(bench):
+        bench.start(episodes=1)
+        bench.begin()
+        inject(bench)
+        seen = len(bench.operator.steps)
+        bench.run.until(lambda: len(bench.operator.steps) >= seen + 2)
+        assert bench.operator.judge(True).accepted
+        assert bench.run.ended() == 0, bench.run.printed
+        return {"still_ms": None, **bench.told(), "actions": 0}
+
+    return run
+
+
+def pressed(bench):
+    from std_msgs.msg import Empty
+
+    since_ns = time.time_ns()
+    bench.operator.estop.publish(Empty())
+    return since_ns
+
+
+def revived(bench):
+    bench.robot.inject("revive")
+    bench.operator.ask("recover")
+
+
+def killed(node, number=signal.SIGKILL):
+    """The end of a process ends the run; the arm is fit to move for the next one."""
+
+    def run(bench):
+        bench.start()
+        bench.begin()
+        since_ns = time.time_ns()
+        os.kill(bench.run.node(node), number)
+        assert bench.run.ended() == 1, bench.run.printed
+        still_ms = bench.still_ms(since_ns)
+        told = bench.told()
+        why = next((line for line in bench.run.printed.splitlines() if f"'{node}'" in line), "")
+        fit_to_move(bench)
+        return {"still_ms": still_ms, **told, "told": f"{why.strip()}; {told['told']}", "actions": 1}
+
+    return run
+
+
+def fit_to_move(bench):
+    """A new client moves the arm, with nothing cleared by hand."""
+    from casher_franka.franka_config import FrankaConfig
+    from casher_franka.franky_arm import open_arm
+
+    arm = open_arm(FrankaConfig(bench.robot.host, realtime="ignore"))
+    try:
+        assert not arm.home().fault
+    finally:
+        arm.close()
+
+
+def silent_camera(bench):
+    """A camera's node is stopped: for the stack, the same as one whose camera was unplugged."""
+    bench.start(episodes=1)
+    bench.begin()
+    since_ns, pid = time.time_ns(), bench.run.node("camera_right")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        bench.run.until(lambda: bench.operator.episodes)
+        still_ms = bench.still_ms(since_ns)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert bench.run.ended() == 3, bench.run.printed
+    # The motion that was under way is carried out: the arm waits for a cloud before the next.
+    return {"still_ms": None, "stood_after_ms": still_ms, **bench.told(), "actions": 1}
+
+
+def frozen_camera(bench):
+    bench.recordings = bench.recordings.with_name("frozen")
+    bench.start(episodes=1)
+    bench.operator = bench.stack.enter_context(Operator(bench.run.domain))
+    code = bench.run.ended(180.0)
+    told = [line.strip() for line in bench.run.printed.splitlines() if "camera_right" in line]
+    return {"still_ms": None, "outcome": f"exit code {code}", "told": " ".join(told), "lost": False, "actions": 1}
+
+
+def other_version(bench):
+    bench.start(version=5)
+    code = bench.run.ended()
+    assert bench.robot.state()["moved_ns"] == 0 or not bench.robot.state()["moving"]
+    lines = [line.strip() for line in bench.run.printed.splitlines() if "ncompatible" in line or "version" in line]
+    return {"still_ms": None, "outcome": f"exit code {code}", "told": " ".join(lines), "lost": False, "actions": 1}
+
+
+def seed_of(*first):
+    """A seed with which the random policy begins with these actions."""
+    return next(
+        seed
+        for seed in range(100_000)
+        if [int(a) for a in np.random.default_rng(seed).integers(14, size=len(first))] == [int(a) for a in first]
+    )
+
+
+def not_homed(bench):
+    bench.start(seed=seed_of(Action.PLUS_Z, Action.CLOSE))
+    bench.begin()
+    since_ns = bench.robot.inject("not_homed")["at_ns"]
+    bench.run.until(lambda: bench.operator.episodes)
+    # The fingers, not the arm, meet the fault; the motion before is carried out.
+    stood_ms = bench.still_ms(since_ns)
+    bench.next_episode_is_judged()
+    return {"still_ms": None, "stood_after_ms": stood_ms, **bench.told(), "actions": 0}
+
+
+def slipped(bench):
+    """No fault of the apparatus: the episode goes on and is judged, and the state on record shows it."""
+    bench.start(episodes=1, seed=seed_of(Action.CLOSE, Action.PLUS_Z, Action.MINUS_Z))
+    bench.operator = bench.stack.enter_context(Operator(bench.run.domain))
+    bench.run.until(lambda: bench.run.says("place the mug"), 180.0)
+    bench.robot.inject("object", width=0.04)
+    bench.set_up(1)
+    bench.run.until(lambda: bench.operator.states and bench.operator.states[-1].object_grasped, 60.0)
+    bench.robot.inject("slip")
+    bench.run.until(lambda: not bench.operator.states[-1].object_grasped)
+    assert bench.operator.judge(False, "the mug slipped out of the hand").accepted
+    assert bench.run.ended() == 0, bench.run.printed
+    return {"still_ms": None, **bench.told(), "actions": 0}
+
+
+def disk_full(bench):
+    """The recorder may write no more, by a limit of the system on its files."""
+    bench.start(episodes=1)
+    bench.begin()
+    since_ns = time.time_ns()
+    written = next(bench.folder.glob("00*/*.mcap")).stat().st_size
+    resource.prlimit(bench.run.node("recorder"), resource.RLIMIT_FSIZE, (written, resource.RLIM_INFINITY))
+    bench.run.until(lambda: bench.operator.episodes, 60.0)
+    still_ms, heard = bench.still_ms(since_ns), bench.operator.episodes[-1]
+    bench.run.ended()
+    bag = next(bench.folder.glob("00*"))
+    recovered = recover(RecoverArgs(bag)) == 0
+    steps = messages(bag, "/casher/policy_step")
+    lost = not recovered or len(steps) < len(bench.operator.steps) - 1
+    # What the arm was doing is carried out or cancelled: within an action, not within a lease.
+    return {
+        "still_ms": None, "stood_after_ms": still_ms, "outcome": heard.outcome, "told": heard.reason, "lost": bool(lost),
+        "actions": 1,
+    }  # fmt: skip
+
+
+FAULTS = {
+    "reflex": (cleared(on_robot("reflex", errors=["cartesian_reflex"])), "arm: reflex", "fault", 1),
+    "user stop": (
+        cleared(on_robot("user_stop"), lambda bench: bench.robot.inject("release")), "arm: user_stop", "fault", 1,
+    ),
+    "emergency stop": (cleared(pressed), "arm: stopped: an emergency stop", "fault", 1),
+    "joint limit": (cleared(on_robot("joint_limit")), "joint_position_limits_violation", "fault", 1),
+    "gap 0.5 s": (survived(on_robot("gap", seconds=0.5)), "", "success", 0),
+    "gap 1.5 s": (cleared(on_robot("gap", seconds=1.5)), "arm: connection_lost", "fault", 1),
+    "dead TCP": (cleared(on_robot("dead"), revived), "arm: connection_lost", "fault", 1),
+    "version mismatch": (other_version, "version", "exit code 1", 1),
+    "gripper not homed": (not_homed, "arm: gripper", "fault", 0),
+    "object slipped": (slipped, "slipped", "failure", 0),
+    "camera unplugged": (silent_camera, "camera_silent", "fault", 1),
+    "camera frozen": (frozen_camera, "camera_right", "exit code 1", 1),
+    "fusion killed": (killed("fusion"), "'fusion' was killed by signal 9", "aborted", 1),
+    "policy killed": (killed("policy"), "'policy' was killed by signal 9", "fault", 1),
+    "session killed": (killed("session"), "'session' was killed by signal 9", "aborted", 1),
+    "disk full": (disk_full, "recorder: ", "fault", 1),
+}  # fmt: skip
+"""Fault -> (what is done, a part of what must be told, the episode's outcome, actions to recover)."""
+
+
+def table(rows):
+    """The rows for people."""
+    lines = [f"{'fault':<18} {'still [ms]':>10} {'outcome':<12} {'actions':>7} {'lost':<5} told"]
+    for row in rows:
+        still = row.get("still_ms")
+        lines.append(
+            f"{row['fault']:<18} {'-' if still is None else still:>10} {row.get('outcome', '?'):<12} "
+            f"{row.get('actions', '?'):>7} {row.get('lost', '?')!s:<5} "
+            f"{'' if row['holds'] else 'DOES NOT HOLD: '}{row.get('told', row.get('why', ''))[:110]}"
+        )
+    return "\n".join(lines)
