@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.harness import finish
 from casher_calibration.samples import Session
+from casher_calibration.solution import Options
 from casher_calibration.solve import solve
 from casher_calibration.synthetic_session import World, make_session
 from casher_franka.kinematics import flange_pose
@@ -22,13 +23,14 @@ BUMP = (0.006, -0.004, 0.003, 0.006, 0.008, -0.012)
 def main():
     """Errors with and without corruption, per kind; target: ratio of the median errors <= 2 and all found."""
     kinds = {"wrong pose": _wrong_pose, "turned board": _turned_board, "moved camera": None, "all three": None}
-    detail, worst, all_found = {}, 0.0, True
+    detail, worst, all_found, clean = {}, 0.0, True, []
+    for seed in range(SEEDS):
+        session, truth = make_session(np.random.default_rng(seed), SAMPLES, World(corner_px=CORNER_PX))
+        clean += _errors(solve(session, Options(folds=0)), truth)
     for kind, corrupt in kinds.items():
-        clean, dirty, missed, wrongly = [], [], 0, 0
+        dirty, missed, wrongly = [], 0, 0
         for seed in range(SEEDS):
             moved = kind in ("moved camera", "all three")
-            plain, truth = make_session(np.random.default_rng(seed), SAMPLES, World(corner_px=CORNER_PX))
-            clean += _errors(solve(plain), truth)
             bump = ("camera_left", SAMPLES // 2, BUMP) if moved else None
             session, truth = make_session(np.random.default_rng(seed), SAMPLES, World(corner_px=CORNER_PX, bump=bump))
             rng = np.random.default_rng(1000 + seed)
@@ -37,7 +39,7 @@ def main():
                 session = corrupt(session, bad, rng)
             elif kind == "all three":
                 session = _turned_board(_wrong_pose(session, bad[:2], rng), bad[2:], rng)
-            solution = solve(session)
+            solution = solve(session, Options(folds=0))
             dirty += _errors(solution, truth)
             wanted = set() if kind == "moved camera" else {int(i) for i in bad}
             named = {outlier.sample for outlier in solution.outliers if "was moved" not in outlier.why}

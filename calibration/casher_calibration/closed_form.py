@@ -29,8 +29,8 @@ def require_rotation(M):
     spread = np.sqrt(np.linalg.eigvalsh(turns.T @ turns / len(turns))[::-1])
     if spread[0] < _MIN_SPREAD_RAD:
         raise SolveError(
-            f"the gripper hardly turns between the poses ({np.degrees(spread[0]):.1f} deg): the camera's position cannot "
-            "be told from such poses; turn the gripper by 20 .. 40 deg about two different axes"
+            f"the gripper hardly turns between the poses ({np.degrees(spread[0]):.1f} deg): the camera's position "
+            "cannot be told from such poses; turn the gripper by 20 .. 40 deg about two different axes"
         )
     if spread[1] < _MIN_SPREAD_RAD:
         raise SolveError(
@@ -77,7 +77,8 @@ def consensus(M, B, rng, rounds=80):
     Every method on all poses and one on many random fours; the one with the least truncated distance wins.
     """
     candidates = list(methods(M, B).values())
-    if len(M) > 4:
+    sizes = [_combined(X, Z, M, B) for X, Z in candidates]
+    if len(M) > 4 and not any(size.max() < 4 * np.median(size) for size in sizes):  # else nothing sticks out
         for _ in range(rounds):
             few = rng.choice(len(M), 4, replace=False)
             Mi, Bi = inverse(M[few]), B[few]
@@ -102,6 +103,8 @@ def consensus(M, B, rng, rounds=80):
         if found is None:
             break
         X, Z = found
+        if np.array_equal(_combined(X, Z, M, B) < max(4 * scale, 0.002), inside):
+            break
     return X, Z, _combined(X, Z, M, B) < max(5 * scale, 0.003)
 
 

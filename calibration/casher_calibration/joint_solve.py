@@ -6,7 +6,7 @@ offsets, intrinsics and the poses' repeatability. The noise of corners and poses
 (expectation maximisation), with the stated values as a prior, so the covariance does not depend on a guess.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -54,8 +54,11 @@ def fit(corners, arm, cameras, slot_camera, state, noise, options, rounds=4):
     problem = (corners, arm, cameras, slot_camera)
     for turn in range(rounds + 1):
         state, equations = _minimise(problem, state, noise, options)
-        if turn < rounds:
-            noise = _estimated_noise(problem, state, equations, noise, stated)
+        if turn == rounds:
+            break
+        before, noise = noise, _estimated_noise(problem, state, equations, noise, stated)
+        if np.allclose(astuple(noise), astuple(before), rtol=0.01):
+            break
     covariance = np.linalg.inv(equations.schur)
     # the prior that holds the scale in place taken away again: what would it be?
     free = equations.schur.copy()
