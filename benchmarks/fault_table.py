@@ -1,6 +1,6 @@
-"""Every fault an FR3 can meet, done to the running stack: how soon the arm stands, what the episode is told, the way back.
+"""Every fault an FR3 can meet, done to the running stack: how soon the arm stands, what the episode says, the way back.
 
-`casher eval robot:=fr3` with real franky, librealsense and DDS on the FCI test server and two recorded cameras. When the
+`casher eval robot:=fr3` with real franky, librealsense and DDS on the FCI test server and two recorded cameras. That an
 arm stood still is the server's own account: when a joint last moved. A fault that can be cleared is followed by an
 episode that is run and judged. CASHER_FAULTS names a few, separated by commas.
 """
@@ -9,22 +9,18 @@ import contextlib
 import os
 import resource
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness import ROOT, finish
+from benchmarks.harness import finish
 from casher_bringup.recover import RecoverArgs
 from casher_bringup.recover import main as recover
 from casher_policy.action import Action
-
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "hardware")]
-
-from fci.process import fci_server
-from fr3_stack import Operator, Run, make_recordings, make_rig, messages, records
+from tests.hardware.fci.process import fci_server
+from tests.hardware.fr3_stack import Operator, Run, make_recordings, make_rig, messages, records
 
 STILL_MS = 1500.0
 """By then the arm stands, whatever happened: a lease is 1 s long."""
@@ -296,10 +292,8 @@ def disk_full(bench):
     steps = messages(bag, "/casher/policy_step")
     lost = not recovered or len(steps) < len(bench.operator.steps) - 1
     # What the arm was doing is carried out or cancelled: within an action, not within a lease.
-    return {
-        "still_ms": None, "stood_after_ms": still_ms, "outcome": heard.outcome, "told": heard.reason, "lost": bool(lost),
-        "actions": 1,
-    }  # fmt: skip
+    told = {"outcome": heard.outcome, "told": heard.reason, "lost": bool(lost)}
+    return {"still_ms": None, "stood_after_ms": still_ms, **told, "actions": 1}
 
 
 FAULTS = {

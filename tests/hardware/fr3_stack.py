@@ -18,10 +18,7 @@ from pathlib import Path
 from casher_bringup.graph import environment
 from casher_perception.geometry import pose_matrix
 from casher_perception.rig import Calibration, CameraMount, Rig, save_rig
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from recorded_camera import record, scene_shots
+from tests.hardware.recorded_camera import record, scene_shots
 
 WIDTH, HEIGHT, RATE_HZ, SHOTS = 160, 120, 15.0, 30
 CAMERAS = {
