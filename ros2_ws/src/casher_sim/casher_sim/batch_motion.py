@@ -10,6 +10,7 @@ import numpy as np
 
 from casher_franka.arm import HOME_JOINTS
 from casher_policy.action import OPEN_WIDTH_M
+from casher_sim.ramp import minimum_jerk
 from casher_sim.robot import GRASP_CONTROL, OPEN_CONTROL, TIMESTEP_S
 
 
@@ -37,16 +38,14 @@ class Motion:
         """
         duration = (ramp_steps * TIMESTEP_S)[:, None]
         s = np.minimum(np.arange(1, steps + 1) / ramp_steps[:, None], 1.0)
-        along = s**3 * (10 - 15 * s + 6 * s * s)
-        speed = 30 * s * s * (1 - s) ** 2 / duration
-        acceleration = 60 * s * (1 - s) * (1 - 2 * s) / duration**2
+        along, speed, acceleration = minimum_jerk(s)
         way = q_goal - q_start
         # einsum, not matmul: no BLAS, so the same bits whatever the batch.
         inert = np.einsum("bi,ij->bj", way, self._lead_s2)
         control = np.empty((len(s), steps, 8))
         control[:, :, :7] = q_start[:, None] + way[:, None] * along[:, :, None]
-        control[:, :, :7] += (way * self._lead_s)[:, None] * speed[:, :, None]
-        control[:, :, :7] += inert[:, None] * acceleration[:, :, None]
+        control[:, :, :7] += (way * self._lead_s)[:, None] * (speed / duration)[:, :, None]
+        control[:, :, :7] += inert[:, None] * (acceleration / duration**2)[:, :, None]
         gripper = np.where(width <= 0.0, GRASP_CONTROL, np.where(width >= OPEN_WIDTH_M, OPEN_CONTROL, width))
         control[:, :, 7] = gripper[:, None]
         return control

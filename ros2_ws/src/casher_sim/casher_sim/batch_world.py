@@ -25,8 +25,9 @@ from casher_sim.batch_kinematics import BatchKinematics
 from casher_sim.batch_motion import Motion
 from casher_sim.objects import ObjectModel
 from casher_sim.place import Place, check_task
+from casher_sim.ramp import PEAK_SPEED
 from casher_sim.robot import TIMESTEP_S
-from casher_sim.scene import scene_of
+from casher_sim.scene import physics_scene_of
 
 ACTION_STEPS = 20
 """Physics steps of an action: 100 ms."""
@@ -64,7 +65,7 @@ class BatchWorld:
         self.settings, self.task, self.size, self.steps = tuple(settings), task, size, steps
         self.setting_of = np.arange(size) % len(settings)
         """(size,) index of each world's setting."""
-        scenes = [scene_of(setting.place, setting.object_model) for setting in settings]
+        scenes = [physics_scene_of(setting.place, setting.object_model) for setting in settings]
         if len({scene.object_qpos is None for scene in scenes}) > 1:
             raise ValueError("settings with and without an object in one batch: make a batch for each")
         self.has_object = scenes[0].object_qpos is not None
@@ -123,8 +124,7 @@ class BatchWorld:
         self.reached = np.where(acts, reached, self.reached)
         q = np.where((acts & reached)[:, None], q, self._commanded)
         width = np.where(acts & reached, target.width, self.width)
-        # A minimum-jerk profile peaks at 1.875 times its mean speed.
-        needed = np.ceil(1.875 * np.abs(q - self._commanded).max(axis=1) / (JOINT_SPEED_RAD_S * TIMESTEP_S))
+        needed = np.ceil(PEAK_SPEED * np.abs(q - self._commanded).max(axis=1) / (JOINT_SPEED_RAD_S * TIMESTEP_S))
         ramp = np.maximum(needed, np.where(self.grasped, CARRY_RAMP_STEPS, RAMP_STEPS))
         ramp = np.minimum(ramp, RAMP_STEPS + LONG_STEPS - ACTION_STEPS)
         long = (ramp > RAMP_STEPS) | (width != self.width)
@@ -188,7 +188,7 @@ class BatchWorld:
         )
 
     def data(self, world):
-        """MjModel and MjData of one world with everything derived, to draw or to examine it."""
+        """MjModel and MjData of one world with everything derived, to examine: what collides, not what is seen."""
         return self._groups[self.setting_of[world]].data(world // len(self._groups))
 
     def _measure(self, group, worlds, own):

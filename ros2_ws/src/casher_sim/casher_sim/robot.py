@@ -30,7 +30,7 @@ TIMESTEP_S = 0.005
 ROBOT, OBJECT, STATIC = 1, 2, 4
 """Collision groups, as bits."""
 STIFF = [0.95, 0.99, 0.001, 0.5, 2.0]
-"""Impedance of contacts (solimp) that give way by no more than a millimetre or two."""
+"""Impedance (solimp) of contacts that give way little."""
 
 _GRIPPER_KP, _GRIPPER_FORCE_N = 1500.0, 60.0
 _GRIPPER_KD = 300.0

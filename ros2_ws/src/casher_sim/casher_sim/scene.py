@@ -51,6 +51,20 @@ def scene_of(place, object_model):
     return index(build(place, object_model).compile())
 
 
+@functools.lru_cache(maxsize=64)
+def physics_scene_of(place, object_model):
+    """As scene_of, without what is only seen: the same motion in half a megabyte instead of fifty."""
+    spec = build(place, object_model)
+    for geom in list(spec.geoms):
+        if not geom.contype and not geom.conaffinity:
+            spec.delete(geom)
+    used = {geom.meshname for geom in spec.geoms}
+    for mesh in list(spec.meshes):
+        if mesh.name not in used:
+            spec.delete(mesh)
+    return index(spec.compile())
+
+
 def build(place, object_model):
     """Place, ObjectModel or None -> MjSpec, the object at the origin and the arm not yet home."""
     spec = robot.robot_spec()

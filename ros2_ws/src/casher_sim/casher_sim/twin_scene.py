@@ -12,6 +12,8 @@ ROOT = "twin"
 """Name of the body that carries everything: moving it moves the whole kitchen."""
 DENSITY_KG_M3 = 650.0
 """Of what moves: chipboard."""
+JOINT_ARMATURE = 0.005
+"""[kg m^2, kg] of its hinges and slides."""
 _JOINTS = {"hinge": mujoco.mjtJoint.mjJNT_HINGE, "slide": mujoco.mjtJoint.mjJNT_SLIDE}
 
 
@@ -80,5 +82,5 @@ def _add_joint(body, name, joint):
         limited=mujoco.mjtLimited.mjLIMITED_TRUE,
         damping=[joint.damping, 0, 0],
         frictionloss=joint.friction,
-        armature=0.005,
+        armature=JOINT_ARMATURE,
     )

@@ -22,7 +22,7 @@ from casher_sim.objects import object_named
 from casher_sim.twin import TwinError, surface_friction
 from casher_sim.twin_file import load_twin
 from casher_sim.twin_geometry import collision_hulls, collision_pieces, visual_meshes
-from casher_sim.twin_scene import DENSITY_KG_M3
+from casher_sim.twin_scene import DENSITY_KG_M3, JOINT_ARMATURE
 from casher_sim.usd_look import draw, textures_folder
 from casher_sim.usd_object import export_object
 from casher_sim.usd_places import add_places
@@ -32,8 +32,6 @@ ROOT = Sdf.Path("/Kitchen")
 SUFFIXES = (".usda", ".usdc", ".usd")
 COLLISION = "collision"
 """Name of the variant set."""
-JOINT_ARMATURE = 0.005
-"""[kg m^2] or [kg], as in twin_scene."""
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,14 @@ from casher_sim.expert_view import ExpertView
 from casher_sim.kinematics import Kinematics
 from casher_sim.objects import NO_OBJECT, OBJECTS, kind_of, object_named
 from casher_sim.place import check_task
+from casher_sim.ramp import PEAK_SPEED, STEPS, ramp
 from casher_sim.robot import GRASP_CONTROL, OPEN_CONTROL, TIMESTEP_S
 from casher_sim.scene import scene_of
 
 CHUNK_STEPS = 4
 """Physics steps between two moments at which a motion can be stopped and looked at: 20 ms."""
-RAMP_STEPS = 30
-"""Physics steps of the commanded motion of one action: 150 ms, in which 30 mm take less than 1 g of acceleration."""
 JOINT_SPEED_RAD_S = 4.0
-"""A motion that would exceed this takes longer than RAMP_STEPS."""
+"""A motion that would exceed this takes longer than ramp.STEPS."""
 SETTLE_STEPS = 300
 """An arm that still moves this many physics steps after its command has ended is not going to settle."""
 OBJECT_SETTLE_STEPS = 100
@@ -34,8 +33,6 @@ _GRASPED_M = 0.001
 """Fingers that closed to less than this hold nothing."""
 _ITERATIONS = 150
 """Of the inverse kinematics, before a pose counts as out of reach."""
-# The position servos' damping over their stiffness [s]: how far a moving target must lead to be followed without lag.
-_LEAD_S = 0.05
 
 
 class World:
@@ -224,12 +221,9 @@ class World:
 
     def _ramp(self, q_goal):
         q_start, dt = self.data.ctrl[self.scene.arm_ctrl].copy(), self.timestep_s
-        # A minimum-jerk profile peaks at 1.875 times its mean speed.
-        steps = max(RAMP_STEPS, int(np.ceil(1.875 * np.abs(q_goal - q_start).max() / (JOINT_SPEED_RAD_S * dt))))
-        for i in range(1, steps + 1):
-            s = i / steps
-            along, speed = s**3 * (10 - 15 * s + 6 * s * s), 30 * s * s * (1 - s) ** 2 / (steps * dt)
-            self.data.ctrl[self.scene.arm_ctrl] = q_start + (q_goal - q_start) * (along + _LEAD_S * speed)
+        steps = max(STEPS, int(np.ceil(PEAK_SPEED * np.abs(q_goal - q_start).max() / (JOINT_SPEED_RAD_S * dt))))
+        for i, (q,) in enumerate(ramp(q_start, q_goal, dt, steps), 1):
+            self.data.ctrl[self.scene.arm_ctrl] = q
             mujoco.mj_step(self.model, self.data)
             if i % CHUNK_STEPS == 0:
                 yield
