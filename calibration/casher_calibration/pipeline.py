@@ -1,4 +1,4 @@
-"""From views to a fit: starts, joint solving and the search for outliers and moved cameras, in turn until they agree."""
+"""From views to a fit: starts, joint solving, the search for outliers and moved cameras, in turn until they agree."""
 
 from dataclasses import dataclass, replace
 
@@ -32,7 +32,16 @@ class Data:
     """(corners of the board, 3) [m]."""
     views: list
     """[View] ordered by sample."""
-    has_joints: bool
+    joints: np.ndarray | None
+    """(S, 7) [rad] as reported, where every sample has them."""
+    sizes: np.ndarray
+    """(K, 2) width and height of the images."""
+    indices: list
+    """Of the samples."""
+
+    @property
+    def has_joints(self):
+        return self.joints is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +65,8 @@ def data_of(session, views, options):
     """Session and its views -> Data. SolveError when joint angles and poses contradict each other."""
     samples = session.samples
     T = np.array([sample.T_base_gripper for sample in samples])
-    has_joints = options.joint_offsets and all(sample.joints is not None for sample in samples)
-    axes = anchors = None
-    if has_joints:
+    q = axes = anchors = None
+    if options.joint_offsets and all(sample.joints is not None for sample in samples):
         q = np.array([sample.joints for sample in samples])
         _require_consistent(T, q, samples)
         axes, anchors = joint_axes(q)
@@ -69,7 +77,9 @@ def data_of(session, views, options):
         Arm(T, axes, anchors, session.eye_in_hand),
         session.board.corners(),
         views,
-        has_joints,
+        q,
+        np.array([[k.width, k.height] for k in factory]),
+        [sample.index for sample in samples],
     )
 
 
@@ -82,8 +92,8 @@ def _require_consistent(T, q, samples):
         worst = samples[int(np.argmax(apart + turn))].index
         raise SolveError(
             f"joint angles and poses contradict each other (most in sample {worst}, {1e3 * apart.max():.0f} mm): state "
-            "the joints in radians, in order from the base, and poses as T_base_gripper of the same moment; or leave out "
-            "the joints"
+            "the joints in radians, in order from the base, and poses as T_base_gripper of the same moment; or leave "
+            "out the joints"
         )
 
 
@@ -169,8 +179,8 @@ def _starts(data, M, slot):
                     B[place] = flipped
         if inside.sum() < MIN_POSES:
             raise SolveError(
-                f"{name}: no {MIN_POSES} views of the board fit together: check that every pose belongs to its image, that "
-                "poses are T_base_gripper in metres, and that the board is fixed to the gripper"
+                f"{name}: no {MIN_POSES} views of the board fit together: check that every pose belongs to its image, "
+                "that poses are T_base_gripper in metres, and that the board is fixed to the gripper"
             )
         used[mine] = inside
         X.append(Xc)

@@ -31,9 +31,9 @@ def solve(session, options=None):
     if abs(fit.scale_offset) > max(_WRONG_SCALE, 5 * fit.scale_sigma):
         square = session.board.square_m
         raise SolveError(
-            f"the board is {100 * fit.scale_offset:+.1f} % ({100 * fit.scale_sigma:.1f} %) larger than stated, going by "
-            f"the arm's motion: its squares measure {1e3 * square * scale:.2f} mm, not {1e3 * square:.2f} mm; measure the "
-            "print with a ruler and state square_m and marker_m, or print at 100 %"
+            f"the board has {100 * scale:.1f} % of the stated size, going by the arm's motion: its squares measure "
+            f"{1e3 * square * scale:.2f} mm, not {1e3 * square:.2f} mm; measure the print with "
+            "a ruler and state square_m and marker_m, or print at 100 %"
         )
     covariance_all = camera_covariance(data, result, options)
     names = data.names
@@ -63,7 +63,7 @@ def solve(session, options=None):
         scale=float(scale),
         scale_sigma=fit.scale_sigma,
         samples_used=len({data.views[v].row for v in np.flatnonzero(result.used)}),
-        advice=advise(data, result, options, covariance_all, session),
+        advice=advise(data, result, options),
         warnings=[],
     )
     return replace(solution, warnings=_warnings(session, views, without, solution))
@@ -74,8 +74,8 @@ def _require_enough(session, views):
         rows = sorted({view.row for view in views if view.camera == camera})
         if len(rows) < MIN_SAMPLES:
             raise SolveError(
-                f"{name} sees the board in {len(rows)} samples, at least {MIN_SAMPLES} are needed, better 20: take more, "
-                "with the board wholly in its image"
+                f"{name} sees the board in {len(rows)} samples, at least {MIN_SAMPLES} are needed, better 20: take "
+                "more, with the board wholly in its image"
             )
         T = np.array([session.samples[row].T_base_gripper for row in rows])
         try:
@@ -109,7 +109,7 @@ def _warnings(session, views, without, solution):
         apart = [start.method for start in solution.starts if start.camera == name and not start.agrees]
         if len(apart) > 1:
             found.append(
-                f"{name}: the closed-form methods {', '.join(apart)} disagree with the others: the poses turn too little"
+                f"{name}: the closed-form methods {', '.join(apart)} disagree with the others: poses turn too little"
             )
     never = set(range(len(session.board.corners()))) - {int(i) for view in views for i in view.ids}
     if never:

@@ -11,11 +11,14 @@ LIKE_POSES_ERR_ALIKE = 2.0
 """How much less the samples say than if unmodelled joint offsets made their poses err independently (variance)."""
 
 
-def camera_covariance(data, result, options):
-    """(6 K, 6 K) of every camera's last slot: translation [m], rotation vector [rad], parent frame, about the camera."""
+def camera_covariance(data, result, options, covariance=None):
+    """(6 K, 6 K) of every camera's last slot: translation [m], rotation vector [rad], parent frame, about the camera.
+
+    covariance: (G, G) of all global unknowns, that of the fit unless another is asked about.
+    """
     last = result.last_slot
     at = np.concatenate([np.arange(6 * slot, 6 * slot + 6) for slot in last])
-    covariance = result.fit.covariance[np.ix_(at, at)].copy()
+    covariance = (result.fit.covariance if covariance is None else covariance)[np.ix_(at, at)].copy()
     if data.has_joints or data.arm.eye_in_hand or options.joint_offset_rad <= 0:
         return covariance
     covariance *= LIKE_POSES_ERR_ALIKE
