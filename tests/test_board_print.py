@@ -18,10 +18,10 @@ PIXELS_MM = DPI / 25.4
 BOARD = Board(squares_x=8, squares_y=6, square_m=0.030, marker_m=0.0225, dictionary="DICT_5X5_100")
 
 
-@pytest.fixture(scope="module", params=["a4", "a3"])
-def printed(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
     path = tmp_path_factory.mktemp("print") / "board.png"
-    board = BOARDS[request.param]
+    board = BOARDS["a4"]
     save_page(board, path, dpi=DPI)
     return board, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
 

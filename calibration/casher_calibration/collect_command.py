@@ -29,7 +29,7 @@ GATE = 20
 """Samples without which the check does not pass."""
 ABOUT = "collect.json"
 PLACE = "place the arm so that every camera sees the whole board, 10 cm free all around it; then Start"
-LIVE_S = 0.4
+LIVE_S = 0.7
 OLD_S = 12 * 3600.0
 REFUSALS = (BoardError, BoardProblem, CollectError, RigError, SessionError, SolveError, ArmFault)
 

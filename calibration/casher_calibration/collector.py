@@ -110,6 +110,9 @@ class Collector:
             self.progress.views = views = {name: self._view(frame.colour) for name, frame in frames.items()}
             for name, view in views.items():
                 if view.kind in WANT_A_PERSON:
+                    if any(name in sample.detections for sample in self.session.samples):
+                        # The board was right before, so it is: this picture misleads, by blur or reflections.
+                        raise CollectError(f"this picture of {name} is not used: {view.problem}")
                     raise BoardProblem(view.kind, f"{name}: {view.problem}")
             if all(view.detection is None for view in views.values()):
                 raise CollectError("; ".join(f"{name}: {view.problem}" for name, view in views.items()))

@@ -80,6 +80,4 @@ def _new(kitchen, serials):
 
 def _require_two(serials):
     if len(serials) != 2 or serials[0] == serials[1]:
-        raise RigError(
-            f"the serials of two cameras are needed, left and right seen from the robot, got {list(serials)}"
-        )
+        raise RigError(f"two serials are needed, left and right as seen from the robot, got {list(serials)}")

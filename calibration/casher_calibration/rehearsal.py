@@ -19,6 +19,7 @@ from casher_franka.kinematics import inverse as inverse_kinematics
 from casher_franka.kinematics import tcp_pose
 from casher_perception.camera_model import D435I_COLOUR_HFOV_RAD, DEPTH_UNIT_M, Intrinsics
 from casher_perception.geometry import inverse
+from casher_perception.rig import RigError
 from casher_perception.sources import Frame
 
 JOINT_OFFSET_RAD = np.deg2rad(0.03)
@@ -183,12 +184,14 @@ def _start(measure, reach, q_home, T_home, rng):
     T = np.tile(T_home, (4000, 1, 1))
     T[:, :3, 3] += rng.uniform(-1.0, 1.0, (4000, 3)) * [0.15, 0.1, 0.25]
     T = T[measure.visible(T).all(axis=1)]
-    T = T[np.argsort(np.linalg.norm(T[:, :3, 3] - np.median(T[:, :3, 3], axis=0), axis=1))][:50]
     if len(T):
+        T = T[np.argsort(np.linalg.norm(T[:, :3, 3] - np.median(T[:, :3, 3], axis=0), axis=1))][:50]
         q, words = reach.ways(q_home, T_home, T)
         if (words == "").any():
             return q[int(np.argmax(words == ""))]
-    raise ValueError("the rig's cameras see no place together that the arm reaches with a board")
+    raise RigError(
+        "the rig's cameras see no place together that the arm reaches with a board: rehearse with --kitchen demo"
+    )
 
 
 def lay_down(rig, cameras):
@@ -206,7 +209,7 @@ def lay_down(rig, cameras):
             for camera in cameras.values():
                 camera.lying, camera.depth = T, True
             return T
-    raise ValueError("the rig's cameras see no place together where a board could lie")
+    raise RigError("the rig's cameras see no place together where a board could lie")
 
 
 def touch_point(arm, point, rng, error_m=0.0004):

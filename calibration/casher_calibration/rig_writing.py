@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from casher_calibration.samples import FILE
-from casher_perception.rig import Calibration, save_rig
+from casher_perception.rig import Calibration, RigError, load_rig, save_rig
 
 _EPOCH_S = 1e9
 """A time above this counts from 1970, one below from the session's own start."""
@@ -39,7 +39,7 @@ def calibrated_rig(rig, session, solution, criteria, good, rehearsed, made, extr
     calibration = Calibration(
         id=f"{rig.kitchen}-{made:%Y-%m-%d-%H%M}",
         date=f"{made:%Y-%m-%d}",
-        status=("simulated" if rehearsed else "passed") if good else "failed",
+        status=_status(good, rehearsed),
         kitchen=rig.kitchen,
         serials={name: mount.serial for name, mount in mounts.items()},
         board=f"{board.squares_x} x {board.squares_y} squares of {1e3 * board.square_m:g} mm, {board.dictionary}",
@@ -50,11 +50,17 @@ def calibrated_rig(rig, session, solution, criteria, good, rehearsed, made, extr
 
 
 def write_rig(rig, folder):
-    """Write KITCHEN.yaml into the folder; what was there stays beside it -> (path, path of the old one or None)."""
+    """Write KITCHEN.yaml into the folder; what was there stays beside it -> (path, path of the old one or None).
+
+    RigError instead of putting a rehearsal in the place of a calibration of real cameras.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path, kept = folder / f"{rig.kitchen}.yaml", None
     if path.exists():
+        was = load_rig(path, calibrated=False).calibration.status
+        if was in ("passed", "failed") and rig.calibration.status not in ("passed", "failed"):
+            raise RigError(f"{path} holds a calibration of real cameras, a rehearsal does not replace it: state --rig")
         kept = path.with_name(f"{path.name}.before-{rig.calibration.id}")
         if not kept.exists():
             shutil.copy2(path, kept)
@@ -66,6 +72,13 @@ def made_at(session, folder):
     """When the last sample was taken, datetime."""
     last = max((sample.time for sample in session.samples), default=0.0)
     return datetime.fromtimestamp(last if last > _EPOCH_S else (Path(folder) / FILE).stat().st_mtime)
+
+
+def _status(good, rehearsed):
+    """Of a rehearsal nothing may remain that a real arm could be told to accept."""
+    if rehearsed:
+        return "simulated" if good else "uncalibrated"
+    return "passed" if good else "failed"
 
 
 def _software():
