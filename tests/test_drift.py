@@ -16,7 +16,7 @@ from casher_policy.task import task_named
 from casher_sim.depth_noise import DepthNoise, noisy_depth
 from casher_sim.places import place_of
 from casher_sim.world import World
-from casher_sim.world_camera import camera_of
+from casher_sim.world_camera import WorldCamera
 
 INTRINSICS = Intrinsics.from_fov(320, 240, D435I_COLOUR_HFOV_RAD)
 TASK = task_named("put_in_sink")
@@ -38,7 +38,7 @@ class Scene:
         rig = load_rig(find_rig("demo", kitchen_folders()))
         self.calibrated = {name: np.array(camera.T_base_camera) for name, camera in rig.cameras.items()}
         self._world = World(place_of("demo", ""), TASK)
-        self._camera = camera_of(self._world)
+        self._camera = WorldCamera(self._world)
 
     def set_up(self, object_name, side, seed):
         self._world.reset(object_name, side, seed)

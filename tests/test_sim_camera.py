@@ -4,10 +4,11 @@ import pytest
 from casher_perception.camera_model import DEPTH_UNIT_M, Intrinsics
 from casher_policy.action import Action, decode
 from casher_policy.task import task_named
-from casher_sim.camera import DEPTH_RANGE_M, Renderer, render
 from casher_sim.kitchen import kitchen_named
 from casher_sim.objects import OBJECTS
+from casher_sim.part_renderer import DEPTH_RANGE_M
 from casher_sim.world import World
+from casher_sim.world_camera import WorldCamera
 
 CAMERA = Intrinsics.from_fov(160, 120, np.deg2rad(69.0))
 
@@ -31,7 +32,8 @@ def points_of(depth, T_base_camera):
 
 
 def seen(world, T_base_camera):
-    ((colour, depth),) = render(Renderer(world).look(), [(CAMERA, T_base_camera)])
+    camera = WorldCamera(world)
+    ((colour, depth),) = camera.render(camera.look(), [(CAMERA, T_base_camera)])
     return colour, depth
 
 
@@ -90,15 +92,15 @@ def test_what_is_too_near_or_too_far_has_no_depth(world):
 
 
 def test_the_arm_is_seen_to_move_and_an_old_look_shows_the_old_scene(world):
-    renderer, T = Renderer(world), looking_down(0.46, 0.0, 1.0)
+    camera, T = WorldCamera(world), looking_down(0.46, 0.0, 1.0)
     views = [(CAMERA, T)]
-    before = renderer.look()
-    ((_, depth),) = render(before, views)
+    before = camera.look()
+    ((_, depth),) = camera.render(before, views)
     for _ in range(3):
         world.move_to(decode(int(Action.PLUS_Y), world.T_base_tcp, world.width_command))
-    ((_, moved),) = render(renderer.look(), views)
+    ((_, moved),) = camera.render(camera.look(), views)
     assert (np.abs(moved.astype(int) - depth) > 20).mean() > 0.02
-    ((_, again),) = render(before, views)
+    ((_, again),) = camera.render(before, views)
     assert np.array_equal(again, depth)
 
 
@@ -106,6 +108,7 @@ def test_both_cameras_see_one_scene(world):
     T = looking_down(0.5, 0.3, 0.8)
     other = T.copy()
     other[0, 3] += 0.05
-    views = render(Renderer(world).look(), [(CAMERA, T), (CAMERA, other), (CAMERA, T)])
+    camera = WorldCamera(world)
+    views = camera.render(camera.look(), [(CAMERA, T), (CAMERA, other), (CAMERA, T)])
     assert np.array_equal(views[0][1], views[2][1]) and np.array_equal(views[0][0], views[2][0])
     assert not np.array_equal(views[0][1], views[1][1])

@@ -15,7 +15,7 @@ from casher_sim.place import PlaceError
 from casher_sim.procedural import kitchen, save_kitchen
 from casher_sim.twin_kitchen import TwinKitchen
 from casher_sim.world import World
-from casher_sim.world_camera import camera_of
+from casher_sim.world_camera import WorldCamera
 
 SEEDS = {"put_in_sink": 0, "put_in_cabinet": 2, "open_cabinet": 1}
 """A procedural kitchen for each task."""
@@ -88,7 +88,7 @@ def test_a_twin_is_drawn_with_its_shelf_where_the_task_has_it(places):
     world.reset("box", "", 0)
     camera = Intrinsics.from_fov(80, 60, np.deg2rad(69.0))
     T = np.array([[0.0, 0.0, 1.0, -0.35], [-1.0, 0.0, 0.0, -0.2], [0.0, -1.0, 0.0, 0.6], [0.0, 0.0, 0.0, 1.0]])
-    view = camera_of(world)
+    view = WorldCamera(world)
     ((colour, depth),) = view.render(view.look(), [(camera, T)])
     p = camera.rays() * (depth * DEPTH_UNIT_M)[..., None] @ T[:3, :3].T + T[:3, 3]
     near = (np.abs(p[..., :2] - world.p_base_site[:2]) < [0.1, 0.1]).all(axis=-1) & (depth > 0)

@@ -99,13 +99,13 @@ class Kitchen:
 
     def add_to(self, spec):
         """See place.Place."""
-        low, high = np.array([-0.17, -0.15, self.counter_z - 0.83]), np.array([0.13, 0.15, 0.0])
+        base = stand(self)
         spec.worldbody.add_geom(
-            name="stand",
-            type=_SHAPES["box"],
-            pos=(low + high) / 2,
-            size=(high - low) / 2,
-            rgba=[*SURFACES["stand"].colour, 1.0],
+            name=base.name,
+            type=_SHAPES[base.shape],
+            pos=base.position,
+            size=base.size,
+            rgba=[*SURFACES[base.surface].colour, 1.0],
             contype=0,
             conaffinity=0,
         )
@@ -136,6 +136,11 @@ def kitchen_named(name):
 def solids(kitchen):
     """All pieces of a kitchen, list of Solid."""
     return [*_worktop(kitchen), *_basin(kitchen), *_tap(kitchen), *_room(kitchen)]
+
+
+def stand(kitchen):
+    """What the arm stands on, Solid: it does not shift with the kitchen."""
+    return _box("stand", (-0.17, -0.15, kitchen.counter_z - 0.83), (0.13, 0.15, 0.0), "stand", False)
 
 
 def _box(name, low, high, surface, collides=True):

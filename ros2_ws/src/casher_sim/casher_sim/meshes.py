@@ -1,18 +1,11 @@
-"""What can be seen of a scene, as triangle meshes: for the cameras and the viewer."""
-
-import functools
-from dataclasses import dataclass
+"""The geoms of a MuJoCo model as triangle meshes."""
 
 import mujoco
 import numpy as np
 import open3d as o3d
 
-from casher_sim.kitchen import solids
-from casher_sim.scene import KITCHEN, scene_of
-
-ROBOT_DETAIL_M = 0.012
-"""Cells in which the vertices of the arm's meshes are merged: of 240 000 triangles 11 000 are left, for the cameras."""
-_VISUAL_GROUP, _COLLISION_GROUP = 2, 3
+ROBOT_DETAIL_M = 0.006
+"""Cells in which the vertices of the arm's meshes are merged: of 240 000 triangles 20 000 are left."""
 _ROUND_SEGMENTS = 24
 _BOX_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
 _BOX_TRIANGLES = np.array(
@@ -21,45 +14,6 @@ _BOX_TRIANGLES = np.array(
         [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3],
     ]
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """One geom as it looks."""
-
-    geom: int
-    """Index in the model; its pose places the mesh."""
-    vertices: np.ndarray
-    """(V, 3) [m], in the geom's frame."""
-    triangles: np.ndarray
-    """(F, 3)"""
-    colour: tuple
-    """(red, green, blue) 0..1."""
-    surface: str
-    """Key of kitchen.SURFACES, empty for what is not part of the kitchen."""
-    moves: bool
-
-
-@functools.lru_cache(maxsize=16)
-def visible_meshes(kitchen, object_model):
-    """Kitchen, ObjectModel -> tuple of Mesh for the geoms of `scene_of(kitchen, object_model)`."""
-    model = scene_of(kitchen, object_model).model
-    surfaces = {solid.name: solid.surface for solid in solids(kitchen)}
-    meshes = []
-    for geom in range(model.ngeom):
-        if model.geom_group[geom] == _COLLISION_GROUP:
-            continue
-        body = model.body(model.geom_bodyid[geom]).name
-        material = model.geom_matid[geom]
-        rgba = model.geom_rgba[geom] if material < 0 else model.mat_rgba[material]
-        if rgba[3] == 0.0:
-            continue
-        vertices, triangles = shape(model, geom)
-        if len(triangles):
-            surface = surfaces.get(model.geom(geom).name, "")
-            moves = body not in (KITCHEN, "world")
-            meshes.append(Mesh(geom, vertices, triangles, tuple(rgba[:3].tolist()), surface, moves))
-    return tuple(meshes)
 
 
 def shape(model, geom, detail_m=ROBOT_DETAIL_M):
@@ -71,13 +25,14 @@ def shape(model, geom, detail_m=ROBOT_DETAIL_M):
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
         return _BOX_CORNERS * size, _BOX_TRIANGLES
     if kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
-        return _cylinder(size[0], size[1])
+        return cylinder(size[0], size[1])
     assert kind == mujoco.mjtGeom.mjGEOM_MESH, kind
     mesh = model.geom_dataid[geom]
     return _coarse(model, mesh, model.mesh(mesh).name, detail_m)
 
 
-def _cylinder(radius, half_height):
+def cylinder(radius, half_height):
+    """Upright around the origin -> vertices (V, 3) [m], triangles (F, 3)."""
     angles = 2 * np.pi * np.arange(_ROUND_SEGMENTS) / _ROUND_SEGMENTS
     ring = np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(_ROUND_SEGMENTS, half_height)], axis=1)
     vertices = np.concatenate([ring * [1, 1, -1], ring, [[0, 0, -half_height], [0, 0, half_height]]])

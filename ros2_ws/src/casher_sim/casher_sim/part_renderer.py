@@ -4,11 +4,12 @@ import numpy as np
 
 from casher_perception.camera_model import DEPTH_UNIT_M
 from casher_perception.geometry import inverse
-from casher_sim.camera import DEPTH_RANGE_M
 from casher_sim.light import Light
 from casher_sim.pixel_rays import NOTHING, cast, place, shade
 from casher_sim.visible_parts import stacked_colours, stacked_poses
 
+DEPTH_RANGE_M = (0.2, 3.0)
+"""What the depth camera measures."""
 BACKGROUND = (204.0, 214.0, 224.0)
 _KEPT_VIEWS = 8
 

@@ -27,7 +27,7 @@ from casher_sim.conversions import simulation_state_message
 from casher_sim.places import place_of
 from casher_sim.sim_arm import SimArm
 from casher_sim.world import World
-from casher_sim.world_camera import camera_of
+from casher_sim.world_camera import WorldCamera
 
 STATE_HZ = 10.0
 MUTE_CAMERA = "mute_camera"
@@ -81,7 +81,7 @@ class SimNode(Node):
             for name, view in self._views.items()
         }
         # The first picture compiles and builds what the others use: seconds, spent before anyone waits for us.
-        camera_view = camera_of(self._world)
+        camera_view = WorldCamera(self._world)
         camera_view.render(camera_view.look(), self._views.values())
         self._period_s = 1.0 / max(mount.rate_hz for mount in rig.cameras.values())
         self._declare_mute()

@@ -16,15 +16,13 @@ from casher_perception.geometry import transform
 from casher_policy.observation import FINGER_MAX_M
 from casher_sim import robot
 from casher_sim.mesh_file import TexturedMesh, plain_mesh
-from casher_sim.meshes import shape
+from casher_sim.meshes import ROBOT_DETAIL_M, shape
 from casher_sim.robot_frames import robot_frames
 from casher_sim.scene import KITCHEN, OBJECT, add_object
 from casher_sim.surface_points import seen_from_outside
 from casher_sim.twin_geometry import visual_meshes
 
 BASE = "world"
-ROBOT_DETAIL_M = 0.006
-"""Cells in which the vertices of the robot's meshes are merged: of 240 000 triangles 20 000 are left."""
 _COLLISION_GROUP = 3
 
 

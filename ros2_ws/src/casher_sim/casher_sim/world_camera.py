@@ -1,66 +1,47 @@
 """What cameras and the browser see of a World, whether its kitchen is of primitives or a textured twin."""
 
-from casher_sim.camera import Renderer, render
-from casher_sim.kitchen import Kitchen
-from casher_sim.meshes import ROBOT_DETAIL_M
+from casher_sim.kitchen import Kitchen, stand
+from casher_sim.kitchen_look import kitchen_meshes, meshes_of
 from casher_sim.part_renderer import PartRenderer
-from casher_sim.visible_parts import model_parts, model_poses, object_parts, robot_parts, twin_frame, twin_parts
+from casher_sim.scene import KITCHEN
+from casher_sim.visible_parts import BASE, VisiblePart, model_poses, object_parts, robot_parts, twin_frame, twin_parts
 
 
-def camera_of(world):
-    """-> something with `look()`, called while nobody steps the world, and `render(look, views)`, from any one thread.
-
-    views: [(Intrinsics, T_base_camera (4, 4))] -> [(colour (H, W, 3) uint8, depth (H, W) uint16)], see camera.render.
-    """
-    return KitchenCamera(world) if isinstance(world.kitchen, Kitchen) else TwinCamera(world)
-
-
-class KitchenCamera:
-    """Draws a kitchen of primitives with their patterns."""
+class WorldCamera:
+    """Draws one World. `look` is called while nobody steps it, `render` from any one thread."""
 
     def __init__(self, world):
-        self._renderer = Renderer(world)
-
-    def look(self):
-        """Where everything is now."""
-        return self._renderer.look()
-
-    def render(self, look, views):
-        """See camera_of."""
-        return render(look, views)
-
-
-class TwinCamera:
-    """Draws a twin's textured meshes."""
-
-    def __init__(self, world):
-        self._world = world
-        twin = world.kitchen.twin
-        self._kitchen = twin_parts(twin, world.kitchen.folder)
-        shown = {part.frame for part in self._kitchen}
-        self._still = [twin_frame(body.name) for body in twin.bodies if body.joint is None]
-        self._still = [frame for frame in self._still if frame in shown]
+        self._world, self._kitchen = world, kitchen_parts(world.kitchen)
+        moving = set()
+        if not isinstance(world.kitchen, Kitchen):
+            moving = {twin_frame(body.name) for body in world.kitchen.twin.bodies if body.joint is not None}
+        self._still = sorted({part.frame for part in self._kitchen} - moving)
         self._object_model, self._renderer = None, None
 
     def look(self):
-        """The object that is there and {frame: T_base_frame}."""
+        """What was there and where it was: the object and {frame: T_base_frame}."""
         return self._world.object_model, model_poses(self._world.model, self._world.data)
 
     def render(self, look, views):
-        """See camera_of."""
+        """views: [(Intrinsics, T_base_camera (4, 4))] -> [(colour (H, W, 3) uint8, depth (H, W) uint16)]."""
         object_model, poses = look
         if self._renderer is None or object_model is not self._object_model:
-            parts = [*self._kitchen, *robot_parts(ROBOT_DETAIL_M), *_of_object(object_model)]
+            parts = [*self._kitchen, *robot_parts(), *_of_object(object_model)]
             self._object_model, self._renderer = object_model, PartRenderer(parts, still=self._still)
         return self._renderer.render(poses, views)
 
 
 def world_parts(world):
     """Everything that can be seen of a world after its last reset -> [visible_parts.VisiblePart]."""
-    if isinstance(world.kitchen, Kitchen):
-        return list(model_parts(world.model, ROBOT_DETAIL_M))
-    kitchen = twin_parts(world.kitchen.twin, world.kitchen.folder)
-    return [*kitchen, *robot_parts(ROBOT_DETAIL_M), *_of_object(world.object_model)]
+    return [*kitchen_parts(world.kitchen), *robot_parts(), *_of_object(world.object_model)]
+
+
+def kitchen_parts(kitchen):
+    """place.Place -> tuple of VisiblePart."""
+    if isinstance(kitchen, Kitchen):
+        below_arm = (VisiblePart(BASE, mesh) for mesh in meshes_of([stand(kitchen)]))
+        return (*below_arm, *(VisiblePart(KITCHEN, mesh) for mesh in kitchen_meshes(kitchen)))
+    return twin_parts(kitchen.twin, kitchen.folder)
 
 
 def _of_object(object_model):
