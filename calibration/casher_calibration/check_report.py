@@ -84,7 +84,7 @@ def view_picture(folder, session, solution, index, camera):
         T_camera_board = inverse(T) @ sample.T_base_gripper @ solution.T_gripper_board
     predicted = solution.intrinsics[camera].project(transform(T_camera_board, session.board.corners()))
     _mark(image, sample.detections[camera].pixels if camera in sample.detections else [], predicted)
-    return image
+    return _around(image, predicted)
 
 
 def touch_picture(touch, camera, solution):
@@ -92,8 +92,8 @@ def touch_picture(touch, camera, solution):
     image = touch.images[camera].copy()
     pixels = solution.intrinsics[camera].project(transform(inverse(solution.T_base_camera[camera]), touch.positions))
     for x, y in pixels[np.isfinite(pixels).all(axis=1)]:
-        cv2.drawMarker(image, (round(float(x)), round(float(y))), TOUCHED, cv2.MARKER_TILTED_CROSS, 26, 3)
-    return image
+        cv2.drawMarker(image, (round(float(x)), round(float(y))), TOUCHED, cv2.MARKER_TILTED_CROSS, 16, 2)
+    return _around(image, pixels)
 
 
 def jpeg(image, width=SHOWN_PX, quality=80):
@@ -103,11 +103,24 @@ def jpeg(image, width=SHOWN_PX, quality=80):
     return cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
+def _around(image, pixels):
+    """The part of the image around these pixels, of the image's own shape and at least a quarter of it wide."""
+    height, width = image.shape[:2]
+    pixels = pixels[np.isfinite(pixels).all(axis=1)]
+    if not len(pixels):
+        return image
+    half = max(0.125, 0.8 * (np.ptp(pixels, axis=0) / [width, height]).max()) * np.array([width, height])
+    half = np.minimum(half, [width / 2, height / 2])
+    middle = np.clip(np.median(pixels, axis=0), half, np.array([width, height]) - half)
+    (left, top), (right, bottom) = (middle - half).astype(int), (middle + half).astype(int)
+    return image[top:bottom, left:right]
+
+
 def _mark(image, found, predicted):
     for x, y in found:
-        cv2.circle(image, (round(float(x)), round(float(y))), 7, FOUND, 2)
+        cv2.circle(image, (round(float(x)), round(float(y))), 5, FOUND, 1)
     for x, y in predicted[np.isfinite(predicted).all(axis=1)]:
-        cv2.drawMarker(image, (round(float(x)), round(float(y))), PREDICTED, cv2.MARKER_CROSS, 11, 1)
+        cv2.drawMarker(image, (round(float(x)), round(float(y))), PREDICTED, cv2.MARKER_CROSS, 9, 1)
 
 
 def _cameras(session, solution):
