@@ -20,11 +20,12 @@ class TeacherConfig:
     discount: float = 0.99
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    entropy_weight: float = 0.002
+    entropy_weight: float = 0.0
     value_weight: float = 0.5
     gradient_clip: float = 0.5
-    bc_weight: float = 0.1
-    """gamma of equation 1; 0 trains without demonstrations."""
+    bc_weight: float = 0.02
+    """gamma of equation 1; 0 trains without demonstrations. Beside a warm start the paper's 0.1 holds the policy at the
+    demonstrations' slips."""
     bc_batch: int = 64
     """Demonstrated pairs for each PPO minibatch."""
     warm_start: int = 1200
@@ -56,6 +57,7 @@ PAPER = replace(
     epochs=10,
     entropy_weight=0.0,
     gradient_clip=5.0,
+    bc_weight=0.1,
     bc_batch=32,
     warm_start=0,
     value_only=0,
