@@ -3,7 +3,7 @@
 Each task in the first KITCHENS (default 50) kitchens from seed FIRST that offer it, with 4 seeds each, as the
 training's KitchenEnv runs them; holds when every task succeeds in at least 95 %. Kitchens below FIRST were looked at
 while the expert was written. No kitchen is left out and no episode repeated. CASHER_EXPERT_KITCHENS=12 makes a shorter
-run; the number is in the result.
+run, after which nothing holds.
 """
 
 import os
@@ -27,7 +27,8 @@ from casher_sim.objects import NO_OBJECT, OBJECTS, kind_of, object_named
 from casher_sim.procedural import kitchen, save_kitchen
 from casher_sim.twin_kitchen import BACKGROUND_SCALE, TwinKitchen
 
-KITCHENS = int(os.environ.get("CASHER_EXPERT_KITCHENS", "50"))
+ENOUGH = 50
+KITCHENS = int(os.environ.get("CASHER_EXPERT_KITCHENS", str(ENOUGH)))
 FIRST = 200
 SEEDS = 4
 TARGET = 0.95
@@ -76,7 +77,9 @@ def report(results, cpu_s):
         }
         print(f"{task}: {successes}/{len(episodes)} [{low:.3f}, {high:.3f}]", detail[task]["why_not"], flush=True)
     worst = min(detail[task]["rate"] for task in TASKS)
-    return finish("expert_tasks", worst, "worst task's share", f">= {TARGET}", worst >= TARGET, detail)
+    enough = all(detail[task]["kitchens"] >= ENOUGH for task in TASKS)
+    target = f">= {TARGET} in {ENOUGH} kitchens"
+    return finish("expert_tasks", worst, "worst task's share", target, enough and worst >= TARGET, detail)
 
 
 def in_kitchen(seed, tasks):
