@@ -16,6 +16,8 @@ class Collection:
         seeds: iterator of scenes; wanted: how many demonstrations; clock: HumanClock.
         """
         self.demo, self.saved, self.wanted, self.message = demo, 0, wanted, ""
+        self.presses = 0
+        """Keys that something was done for."""
         self.clock = clock or HumanClock()
         self._store, self._ledger, self._seeds = store, ledger, seeds
         demo.start(next(seeds))
@@ -32,6 +34,7 @@ class Collection:
             self.message = self._do(command)
         except DemoError as error:
             self.message = str(error)
+        self.presses += 1
 
     def close(self):
         """The time since the last demonstration goes to the ledger; what is not saved is gone."""

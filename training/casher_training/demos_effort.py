@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -47,7 +48,7 @@ def main(args):
     if args.json:
         print(json.dumps({"rows": rows, "problems": problems}, indent=1))
     else:
-        table = Table("twin", "task", "kind", "source", "entries", "kept", "human [s]", "[s] each kept")
+        table = Table("twin", "task", "kind", "source", "entries", "kept", "human_s", "s/kept", box=SIMPLE_HEAD)
         for row in rows:
             each = f"{row['human_s'] / row['kept']:.1f}" if row["kept"] else ""
             shown = (row["twin"], row["task"], row["kind"], row["source"], str(row["entries"]), str(row["kept"]))

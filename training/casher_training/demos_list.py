@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from casher_training.trajectories import TrajectoryStore
 from casher_training.trajectory import TrajectoryError
 
-_COLUMNS = ("twin", "task", "object", "source", "robot", "seed", "success", "human_s", "noise", "recorded")
+_COLUMNS = ("twin", "task", "object", "source", "seed", "success", "human_s")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ def main(args):
     if args.json:
         print(json.dumps({"trajectories": rows, "problems": problems}, indent=1))
     else:
-        table = Table("", *_COLUMNS)
+        table = Table("", *_COLUMNS, box=SIMPLE_HEAD, padding=(0, 1))
+        for column in table.columns:
+            column.overflow = "fold"
         for row in rows:
             table.add_row(str(row["index"]), *(_shown(row[name]) for name in _COLUMNS))
         Console(highlight=False).print(table)

@@ -47,8 +47,8 @@ class DemoPage:
         server.gui.configure_theme(control_width="large")
         self._status = server.gui.add_html("")
         self._views = paper_views(*_PICTURE)
-        blank = np.zeros((_PICTURE[1], _PICTURE[0], 3), np.uint8)
-        self._images = [server.gui.add_image(blank, label=f"camera {name}", format="jpeg") for name in self._views]
+        blank = np.zeros((_PICTURE[1], _PICTURE[0] * len(self._views), 3), np.uint8)
+        self._cameras = server.gui.add_image(blank, label=f"cameras: {', '.join(self._views)}", format="jpeg")
         server.gui.add_markdown(key_map(collection.demo.robot))
         for key, (action, _) in keys.ACTIONS.items():
             self._bind(key, ACTION_NAMES[action], action)
@@ -114,8 +114,7 @@ class DemoPage:
             for name, handle in self._frames.items():
                 handle.position, handle.wxyz = poses[name][:3, 3], _wxyz(poses[name])
         pictures = self._drawing.pictures(state, self._views.values())
-        for image, (colour, _) in zip(self._images, pictures, strict=True):
-            image.image = colour
+        self._cameras.image = np.hstack([colour for colour, _ in pictures])
         self._shown = state
 
     def _show_status(self):
