@@ -108,7 +108,7 @@ class RehearsalCamera:
     def __init__(self, mount, arm, board, T_gripper_board, rng, noise=None):
         self.serial = mount.serial
         true = mount.intrinsics or Intrinsics.from_fov(mount.width, mount.height, D435I_COLOUR_HFOV_RAD)
-        self._true, (x, y) = true, 1.0 + rng.normal(0.0, FOCAL_ERROR, 2)
+        self.true, (x, y) = true, 1.0 + rng.normal(0.0, FOCAL_ERROR, 2)
         cx, cy = rng.normal([true.cx, true.cy], 1.0)
         self.intrinsics = Intrinsics(true.width, true.height, true.fx * x, true.fy * y, cx, cy)
         self._T_base_camera = np.asarray(mount.T_base_camera)
@@ -123,7 +123,7 @@ class RehearsalCamera:
         """What is there now."""
         T_base_board = self.arm.T_base_tcp_true @ self.T_gripper_board if self.lying is None else self.lying
         T = inverse(self._T_base_camera) @ T_base_board
-        colour = render(self.board, T, self._true, self.noise, self._rng)
+        colour = render(self.board, T, self.true, self.noise, self._rng)
         return Frame(colour, self._depth(T_base_board), time.time_ns())
 
     def close(self):
@@ -132,9 +132,9 @@ class RehearsalCamera:
     def _depth(self, T_base_board):
         """(H, W) uint16 of the endless plane of the board, with noise."""
         if not self.depth:
-            return np.zeros((self._true.height, self._true.width), np.uint16)
+            return np.zeros((self.true.height, self.true.width), np.uint16)
         T = inverse(self._T_base_camera) @ T_base_board
-        rays = self._true.rays()
+        rays = self.true.rays()
         with np.errstate(divide="ignore"):
             z = (T[:3, 2] @ T[:3, 3]) / (rays @ T[:3, 2])
         z = z * (1.0 + DEPTH_NOISE * self._rng.standard_normal(z.shape, dtype=np.float32))
