@@ -10,7 +10,7 @@ from fci.process import fci_server
 
 from casher_franka.kinematics import tcp_pose
 from casher_perception.conversions import stamp_ns
-from tests.hardware.fr3_stack import CASHER, Operator, Run, make_recordings, make_rig, messages, records
+from tests.hardware.fr3_stack import CASHER, Operator, Run, make_recordings, make_rig, messages, records, undisturbed
 
 pytestmark = pytest.mark.ros
 SPEED = 3.0
@@ -26,6 +26,7 @@ def test_a_reflex_ends_an_episode_by_name_one_recovery_later_the_next_is_run_and
         fci_server(version=10, speed=SPEED) as robot,
         Run(tmp_path / "run", robot.host, recordings, rig, episodes=2) as run,
     ):
+        undisturbed(robot.process.pid)
         with Operator(run.domain) as operator:
             run.until(lambda: run.says("place the mug"))
             assert operator.ask("ready").success

@@ -35,7 +35,7 @@ from casher_policy.task import task_named
 
 POLL_S = 0.02
 SERVICE_TIMEOUT_S = 10.0
-HOME_TIMEOUT_S = 60.0
+HOME_TIMEOUT_S = 120.0
 START_TIMEOUT_S = 60.0
 """[s] a node may take to appear: a checkpoint loads slowly."""
 
