@@ -15,6 +15,7 @@ def _state(server):
         "errors": sorted(arm.errors),
         "moving": arm.motion is not None,
         "moved_ns": arm.moved_ns,
+        "clock_s": server.clock_s,
         "connected": server.arm_port.peer is not None,
         "settings": {name: list(values) for name, values in arm.settings.items()},
         "width": hand.width,

@@ -28,6 +28,9 @@ from .urdf import urdf
 
 IDLE_STEPS = 4
 """An arm at rest sends only every so many milliseconds: less work, and no client can tell."""
+EAGER_STEPS, HESITANT_S = 3, 0.02
+"""A motion's first states come at once; a client that has not answered those gets one now and then, lest it believe
+that much time has passed and jump."""
 HAND_PERIOD_S = 0.01
 FIRST_ANSWER_S = 5.0
 """[s] a client may take from the start of a motion to its first command."""
@@ -57,6 +60,11 @@ class Server:
         self._unsent = False
         """Whether that state waits for the end of the silence."""
 
+    @property
+    def clock_s(self):
+        """The robot's own time."""
+        return self._message_id * STEP_S
+
     def run(self, control):
         """Serve until `control` (faults.Control) says so."""
         next_step = next_hand = time.monotonic()
@@ -72,7 +80,9 @@ class Server:
             if now >= next_step and not self._waits_for_answer(now):
                 steps = 1 if self.arm.motion else IDLE_STEPS
                 self._step_arm(steps, now)
-                next_step = max(next_step + steps * STEP_S / self.speed, now - 0.02)
+                hesitates = self.arm.motion and not self.arm.command and self._message_id > self._first_id + EAGER_STEPS
+                pause_s = HESITANT_S if hesitates else steps * STEP_S / self.speed
+                next_step = max(next_step + pause_s, now - 0.02)
         self.arm_port.close()
         self.hand_port.close()
 
