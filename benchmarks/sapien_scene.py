@@ -70,7 +70,10 @@ class SapienScene:
                 gain, damping = model.actuator_gainprm[actuator, 0], -model.actuator_biasprm[actuator, 2]
                 joint.set_drive_properties(gain, damping, 1e4, "force")
             else:
-                joint.set_drive_properties(1500.0, 300.0, 60.0, "force")
+                # One actuator pulls both fingers: each gets half of its force.
+                hand = model.actuator(robot.GRIPPER).id
+                kp, kd = -model.actuator_biasprm[hand, 1:3] / 2
+                joint.set_drive_properties(kp, kd, model.actuator_forcerange[hand, 1] / 2, "force")
         return arm
 
     def _joint(self, link, body):
