@@ -105,33 +105,36 @@ def random_actions(settings, threads=1, steps=STEPS, repeats=REPEATS):
 
 
 def course(setting, name, python):
-    """The expert's actions, replayed in MuJoCo and in SAPIEN."""
+    """The expert's actions, replayed in MuJoCo and in SAPIEN, in turn: the best of each met the same machine."""
     actions, lengths, poses, starts, succeeded = record(setting, name)
-    runs = []
-    for _ in range(REPEATS):
-        worlds = BatchWorld([setting], TASK, COURSES)
-        restart(worlds, starts)
-        begin = time.process_time()
-        for row in actions:
-            worlds.act(row)
-        runs.append(actions.size / (time.process_time() - begin))
-    result = {
-        "policy_steps_per_cpu_s": round(max(runs), 1),
-        "mean_action_ms": round(5 * float(lengths.mean()), 1),
-        "expert_success": succeeded,
-    }
+    result = {"mean_action_ms": round(5 * float(lengths.mean()), 1), "expert_success": succeeded}
     if isinstance(python, str):
-        return result | {"sapien": {"not_run": python}}
+        speeds = [replayed(setting, actions, starts) for _ in range(REPEATS)]
+        return result | {"policy_steps_per_cpu_s": round(max(speeds), 1), "sapien": {"not_run": python}}
+    speeds, runs = [], {key: [] for key in SAPIEN_TIMESTEPS_S}
     with tempfile.TemporaryDirectory() as folder:
         work, scene = Path(folder) / "work.npz", Path(folder) / "scene.mjb"
         mujoco.mj_saveModel(scene_of(DEMO, setting.object_model).model, str(scene))
         np.savez(work, actions=actions, physics_steps=lengths, objects=starts, T_base_tcp=poses)
-        for key, timestep_s in SAPIEN_TIMESTEPS_S.items():
-            runs = [run_sapien(python, work, scene, timestep_s) for _ in range(REPEATS)]
-            best = max(runs, key=lambda run: run["policy_steps_per_cpu_s"])
-            ratio = round(result["policy_steps_per_cpu_s"] / best["policy_steps_per_cpu_s"], 2)
-            result |= {key: best, f"ratio_to_{key}": ratio}
+        for _ in range(REPEATS):
+            speeds.append(replayed(setting, actions, starts))
+            for key, timestep_s in SAPIEN_TIMESTEPS_S.items():
+                runs[key].append(run_sapien(python, work, scene, timestep_s))
+    result["policy_steps_per_cpu_s"] = round(max(speeds), 1)
+    for key, of_key in runs.items():
+        best = max(of_key, key=lambda run: run["policy_steps_per_cpu_s"])
+        result |= {key: best, f"ratio_to_{key}": round(max(speeds) / best["policy_steps_per_cpu_s"], 2)}
     return result
+
+
+def replayed(setting, actions, starts):
+    """Policy steps per CPU-second of MuJoCo."""
+    worlds = BatchWorld([setting], TASK, COURSES)
+    restart(worlds, starts)
+    begin = time.process_time()
+    for row in actions:
+        worlds.act(row)
+    return actions.size / (time.process_time() - begin)
 
 
 def record(setting, name):
