@@ -78,23 +78,16 @@ def test_the_report_holds_every_criterion_and_pictures_with_reprojections(walk):
     assert text.count("data:image/jpeg;base64,") == 8  # six views, the touch test of two cameras
 
 
-def test_without_a_touch_test_the_check_fails_and_says_what_to_do(walk, tmp_path, capsys, monkeypatch):
+def test_without_a_touch_test_the_check_fails_and_says_what_to_do(walk, tmp_path, capsys):
     shutil.copytree(walk / "session", tmp_path / "session")
     (tmp_path / "session/touch.yaml").unlink()
+    (tmp_path / "session/collect.json").unlink()  # so it counts as one of a real arm
     args = CheckArgs(session=tmp_path / "session", kitchen=str(DEMO), rig=tmp_path / "kitchens")
     assert check(args) == 1
     out = capsys.readouterr().out
     assert "FAIL  touch test, worst [mm]: not measured" in out and "casher calibrate touch" in out
-    with pytest.raises(ArgumentError, match="'uncalibrated'"):  # a rehearsal's failure cannot be accepted
-        plan(EvalArgs(kitchen=str(tmp_path / "kitchens/demo.yaml"), calibration="accept-failed"))
-    (tmp_path / "session/collect.json").unlink()  # then it counts as one of a real arm
-    assert check(args) == 1
     with pytest.raises(ArgumentError, match=r"failed its check .*calibration:=accept-failed"):
         plan(EvalArgs(kitchen=str(tmp_path / "kitchens/demo.yaml")))
-    capsys.readouterr()
-    (tmp_path / "session/collect.json").write_text('{"robot": "sim"}')
-    assert check(args) == 2
-    assert "a rehearsal does not replace it" in capsys.readouterr().err
 
 
 def test_a_camera_that_is_not_where_the_solution_says_fails_the_touch_test(walk, solved):
@@ -153,6 +146,14 @@ def test_a_real_calibration_is_kept_beside_the_one_that_replaces_it(tmp_path, so
     assert yaml.safe_load(kept.read_text())["calibration"]["id"] == first.calibration.id
     with pytest.raises(RigError, match="real cameras"):
         write_rig(calibrated_rig(truth, session, solution, criteria, True, True, datetime(2026, 11, 3)), tmp_path)
+
+
+def test_a_rehearsal_that_fails_leaves_nothing_that_could_be_accepted(tmp_path, solved):
+    session, solution = solved
+    failed = calibrated_rig(load_rig(DEMO), session, solution, gate.judge(solution), False, True, datetime(2026, 11, 1))
+    path, _ = write_rig(failed, tmp_path)
+    with pytest.raises(ArgumentError, match="'uncalibrated'"):
+        plan(EvalArgs(kitchen=str(path), calibration="accept-failed"))
 
 
 def test_what_cannot_be_checked_is_refused(tmp_path, walk, capsys, monkeypatch):

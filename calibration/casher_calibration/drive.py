@@ -30,8 +30,9 @@ def collect(collector, reach, count, rng, stopped=lambda: False):
     while collector.whole() < count and not stopped():
         before = collector.whole()
         measure, reach = _plan_with(collector, reach, rng)
+        origin = _back(collector, reach, start)
         progress.phase = "choosing poses"
-        q, T = candidates(measure, reach, start.joint_positions, start.T_base_tcp, rng)
+        q, T = candidates(measure, reach, origin.joint_positions, origin.T_base_tcp, rng, T_middle=start.T_base_tcp)
         if not len(q):
             raise CollectError(
                 "no pose is within reach in which every camera sees the whole board: guide the arm to the middle of "
@@ -42,7 +43,7 @@ def collect(collector, reach, count, rng, stopped=lambda: False):
         for i in tour(q[chosen], collector.arm.state().joint_positions):
             if stopped():
                 break
-            _go_and_take(collector, reach, T[chosen[i]], start)
+            _go_and_take(collector, reach, T[chosen[i]], origin)
         idle = 0 if collector.whole() > before else idle + 1
         if idle == NO_CHANCE:
             raise CollectError(
@@ -61,6 +62,13 @@ def _small_turns(collector, reach, start, stopped):
         _go_and_take(collector, reach, T, start)
 
 
+def _back(collector, reach, start):
+    """Back to where the arm began, if that is free -> its state there (the elbow may differ), or where it is."""
+    state = collector.arm.state()
+    _, words = reach.way(state.joint_positions, state.T_base_tcp, start.T_base_tcp)
+    return state if words else collector.arm.move_to(Target(start.T_base_tcp, state.width_command))
+
+
 def _plan_with(collector, reach, rng):
     """-> (Measure, Reach that knows the board)"""
     estimate = rough_estimate(collector.session, rng)
@@ -75,10 +83,10 @@ def _taken(collector, measure):
     return measure.of(T, np.array([sample.joints for sample in samples])).sum(axis=0) if samples else None
 
 
-def _go_and_take(collector, reach, T, start):
+def _go_and_take(collector, reach, T, origin):
     """One pose; what another pose may cure is only said."""
     try:
-        _go(collector, reach, T, start)
+        _go(collector, reach, T, origin)
         collector.progress.phase = "taking a sample"
         collector.take()
     except CollectError as error:
@@ -91,18 +99,18 @@ def _go_and_take(collector, reach, T, start):
         collector.progress.say(f"the arm did not go to a pose ({fault}): the next one")
 
 
-def _go(collector, reach, T, start):
-    """Straight there, or by way of the start, as far as both are free; CollectError otherwise."""
+def _go(collector, reach, T, origin):
+    """Straight there, or by way of `origin`, as far as both are free; CollectError otherwise."""
     arm = collector.arm
     state = arm.state()
     _, words = reach.way(state.joint_positions, state.T_base_tcp, T)
     via = []
     if words:
-        back, words_back = reach.way(state.joint_positions, state.T_base_tcp, start.T_base_tcp)
-        _, words_on = reach.way(back, start.T_base_tcp, T)
+        back, words_back = reach.way(state.joint_positions, state.T_base_tcp, origin.T_base_tcp)
+        _, words_on = reach.way(back, origin.T_base_tcp, T)
         if words_back or words_on:
             raise CollectError(f"a pose was left out: {words}")
-        via = [start.T_base_tcp]
+        via = [origin.T_base_tcp]
     for leg in [*via, T]:
         collector.progress.phase = "moving"
         arm.move_to(Target(leg, state.width_command))

@@ -21,12 +21,12 @@ def first_poses(T_base_tcp):
     return T
 
 
-def candidates(measure, reach, joints, T_start, rng, n=CANDIDATES):
-    """Up to n poses straight to which the start (4, 4) with its joints (7,) leads and in which every camera sees the
-    board -> joints (S, 7), T_base_tcp (S, 4, 4)."""
+def candidates(measure, reach, joints, T_start, rng, n=CANDIDATES, T_middle=None):
+    """Up to n poses around T_middle (4, 4) (None: T_start) to which it is straight from T_start with its joints (7,)
+    and in which every camera sees the board -> joints (S, 7), T_base_tcp (S, 4, 4)."""
     found_q, found_T, count = [np.zeros((0, 7))], [np.zeros((0, 4, 4))], 0
     for _ in range(_ROUNDS):
-        T = np.tile(np.asarray(T_start, float), (_TRIES, 1, 1))
+        T = np.tile(np.asarray(T_start if T_middle is None else T_middle, float), (_TRIES, 1, 1))
         T[:, :3, 3] += rng.uniform(-1.0, 1.0, (_TRIES, 3)) * SPREAD_M
         T[:, :3, :3] = T[:, :3, :3] @ Rotation.from_rotvec(rng.uniform(-1.0, 1.0, (_TRIES, 3)) * SPREAD_RAD).as_matrix()
         T = T[measure.visible(T).all(axis=1)][: 2 * n]

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from casher_franka.arm_shape import CAPSULES, capsule_ends, self_clearance, table_clearance
 from casher_franka.kinematics import JOINT_RANGES, inverse
 
-JOINT_MARGIN_RAD = 0.1
+JOINT_MARGIN_RAD, LEAST_MARGIN_RAD = 0.1, 0.03
 SELF_M, TABLE_M = 0.02, 0.03
 """Parts of the arm keep this far from each other, arm and board from the worktop ..."""
 BOARD_M = 0.03
@@ -35,7 +35,7 @@ class Reach:
     outline: np.ndarray
     """(K, 3) [m] points of the board's edge and middle in the tcp frame; (0, 3) while it is not known."""
 
-    def wrong(self, joints, T_base_tcp):
+    def wrong(self, joints, T_base_tcp, margin_rad=JOINT_MARGIN_RAD):
         """Joints [rad] (B, 7) and poses (B, 4, 4) -> (B,) str: empty, or the first bound that is passed."""
         low, high = JOINT_RANGES[self.robot]
         ends = capsule_ends(joints)
@@ -52,7 +52,7 @@ class Reach:
             ("the tool would leave the kitchen's workspace box", outside),
             (
                 "a joint would come to the end of its range",
-                ((joints < low + JOINT_MARGIN_RAD) | (joints > high - JOINT_MARGIN_RAD)).any(axis=1),
+                ((joints < low + margin_rad) | (joints > high - margin_rad)).any(axis=1),
             ),
         ):
             found[broken] = words
@@ -64,22 +64,22 @@ class Reach:
         return q[0], words[0]
 
     def ways(self, joints, T_from, T_to):
-        """The same to each of T_to (B, 4, 4) -> (joints (B, 7), (B,) str)."""
-        T_from, T_to = np.asarray(T_from, float), np.asarray(T_to, float)
-        along = T_to[:, :3, 3] - T_from[:3, 3]
-        turn = Rotation.from_matrix(T_from[:3, :3].T @ T_to[:, :3, :3]).as_rotvec()
-        most = max(np.linalg.norm(along, axis=1).max() / STEP_M, np.linalg.norm(turn, axis=1).max() / STEP_RAD, 2.0)
+        """The same to each of T_to (B, 4, 4) -> (joints (B, 7), (B,) str).
+
+        An arm that stands nearer to the end of a joint's range than it should may go wherever it does not get worse.
+        """
+        low, high = JOINT_RANGES[self.robot]
+        left = float(np.minimum(joints - low, high - joints).min())
+        margin = min(JOINT_MARGIN_RAD, max(left - 1e-3, LEAST_MARGIN_RAD))
         q, found = np.tile(np.asarray(joints, float), (len(T_to), 1)), np.full(len(T_to), "", dtype=object)
-        for share in np.linspace(0.0, 1.0, int(np.ceil(most)) + 1)[1:]:
+        for step in straight(T_from, T_to):
             open_ = np.flatnonzero(found == "")
             if not len(open_):
                 break
-            T = np.tile(np.eye(4), (len(open_), 1, 1))
-            T[:, :3, :3] = T_from[:3, :3] @ Rotation.from_rotvec(share * turn[open_]).as_matrix()
-            T[:, :3, 3] = T_from[:3, 3] + share * along[open_]
+            T = step[open_]
             ahead, reached = inverse(T, q[open_])
             lost = ~reached | (np.abs(ahead - q[open_]).max(axis=1) > JUMP_RAD)
-            found[open_] = np.where(lost, "no joints near the present ones lead there", self.wrong(ahead, T))
+            found[open_] = np.where(lost, "no joints near the present ones lead there", self.wrong(ahead, T, margin))
             q[open_] = ahead
         return q, found
 
@@ -93,6 +93,21 @@ class Reach:
         nearest = a + np.clip(share, 0.0, 1.0)[..., None] * along
         distance = np.linalg.norm(board[:, None] - nearest, axis=-1) - _RADIUS[:, None]
         return (distance < BOARD_M).any(axis=(1, 2))
+
+
+def straight(T_from, T_to):
+    """Poses on the straight ways from T_from (4, 4) to each of T_to (B, 4, 4) -> (n, B, 4, 4), the last ones T_to."""
+    T_from, T_to = np.asarray(T_from, float), np.asarray(T_to, float)
+    along = T_to[:, :3, 3] - T_from[:3, 3]
+    turn = Rotation.from_matrix(T_from[:3, :3].T @ T_to[:, :3, :3]).as_rotvec()
+    most = max(np.linalg.norm(along, axis=1).max() / STEP_M, np.linalg.norm(turn, axis=1).max() / STEP_RAD, 2.0)
+    ways = []
+    for share in np.linspace(0.0, 1.0, int(np.ceil(most)) + 1)[1:]:
+        T = np.tile(np.eye(4), (len(T_to), 1, 1))
+        T[:, :3, :3] = T_from[:3, :3] @ Rotation.from_rotvec(share * turn).as_matrix()
+        T[:, :3, 3] = T_from[:3, 3] + share * along
+        ways.append(T)
+    return np.array(ways)
 
 
 def board_outline(board, T_gripper_board, margin_m=0.015):

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from casher_calibration.board import Board
 from casher_calibration.information import Measure
-from casher_calibration.reach import Reach, board_outline
+from casher_calibration.reach import Reach, board_outline, straight
 from casher_calibration.synthetic import render
 from casher_franka.arm import HOME_JOINTS, ArmFault, ArmState
 from casher_franka.kinematics import inverse as inverse_kinematics
@@ -62,9 +62,11 @@ class RehearsalArm:
         with self._lock:
             if self._fault:
                 raise ArmFault(self._fault)
-            (q,), (reached,) = inverse_kinematics(np.asarray(target.T_base_tcp)[None], self._joints[None], 100)
-            if not reached:
-                raise ArmFault("unreachable")
+            q = self._joints
+            for T in straight(tcp_pose(q), np.asarray(target.T_base_tcp)[None]):
+                (q,), (reached,) = inverse_kinematics(T, q[None])
+                if not reached:
+                    raise ArmFault("unreachable")
             self._glide(q)
             return self.state()
 
