@@ -28,6 +28,7 @@ def rig(module_rig):
     yield module_rig
     module_rig.robot.inject("revive")
     module_rig.robot.inject("release")
+    module_rig.robot.inject("patience", seconds=1.0)
     module_rig.robot.inject("object", width=None)
     module_rig.arm.recover()
     module_rig.arm.home()

@@ -209,13 +209,6 @@ def test_the_makers_own_client_reads_this_server_too():
         assert np.allclose(np.reshape(numbers[7:], (4, 4), order="F"), tcp_pose(numbers[:7]), atol=1e-5)
 
 
-def test_panda_py_and_the_server_agree_on_where_the_tool_is():
-    with served("panda") as rig:
-        state = rig.arm.state()
-        assert np.allclose(state.joint_positions, rig.robot.state()["q"], atol=1e-3)
-        assert np.allclose(state.T_base_tcp, tcp_pose(state.joint_positions), atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -49,6 +49,10 @@ def _object(server, width):
     server.hand.object_width = width
 
 
+def _patience(server, seconds):
+    server.patience_s = seconds
+
+
 def _joints(server, q):
     if server.arm.motion:
         raise ValueError("the arm is moving: joints can be placed only at rest")
@@ -68,6 +72,7 @@ DO = {
     "object": _object,
     "slip": lambda server: server.hand.slip(),
     "joints": _joints,
+    "patience": _patience,
 }
 """Name -> function of the server and what else the line holds."""
 
