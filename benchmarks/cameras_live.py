@@ -14,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 
 from benchmarks.harness import ROOT, finish
+from casher_perception.clouds import CameraCloud, merge
+from casher_perception.geometry import inverse
 from casher_perception.rig import load_rig, save_rig
 from casher_policy.task import task_named
 
@@ -63,7 +65,7 @@ def main():
     return finish("cameras_live", ratio, "times less CPU than pyrealsense2 + Open3D", target, holds, detail)
 
 
-def write_cameras(folder):
+def write_cameras(folder, seconds=RECORDED_S):
     """The demo kitchen's rig with two D435i, and a recording of each with the noise of a real one."""
     from tests.hardware.recorded_camera import record, scene_shots
 
@@ -73,12 +75,14 @@ def write_cameras(folder):
         for name, mount in rig.cameras.items()
     }
     save_rig(replace(rig, cameras=cameras), folder / "rig.yaml")
+    count = round(seconds * RATE_HZ)
     rng, t0_ms, shots = np.random.default_rng(0), time.time() * 1e3, {}
     for name, mount in cameras.items():
-        pictures = [noisy(shot, rng) for shot in scene_shots(mount.T_base_camera, W, H, SHOTS, RATE_HZ, t0_ms)]
+        pictures = [
+            noisy(shot, rng) for shot in scene_shots(mount.T_base_camera, W, H, min(SHOTS, count), RATE_HZ, t0_ms)
+        ]
         shots[name] = [
-            replace(pictures[i % SHOTS], stamp_ms=t0_ms + i * 1e3 / RATE_HZ, number=i + 1)
-            for i in range(round(RECORDED_S * RATE_HZ))
+            replace(pictures[i % len(pictures)], stamp_ms=t0_ms + i * 1e3 / RATE_HZ, number=i + 1) for i in range(count)
         ]
     record({str(folder / f"{name}.db3"): (cameras[name].serial, shots[name]) for name in cameras}, RATE_HZ)
 
@@ -206,36 +210,72 @@ class Played:
         self._clock = PlaybackClock()
 
 
-def reference(folder):
-    """pyrealsense2's align and Open3D, as its examples use them, for both cameras in turn."""
+@dataclass
+class Camera:
+    """A played camera and where it stands."""
+
+    played: Played
+    T_base_camera: np.ndarray
+    cloud: CameraCloud
+
+
+def open_cameras(folder):
+    """Both cameras of the rig in `folder`, playing."""
+    import pyrealsense2 as rs
+
+    from casher_perception.realsense_device import start
+
+    cameras = []
+    for name, mount in load_rig(folder / "rig.yaml").cameras.items():
+        context = rs.context()
+        kept = context.load_device(str(folder / f"{name}.db3"))
+        about = start(context, mount)
+        about.pipeline.stop()
+        make = CameraCloud(about.intrinsics, mount.T_base_camera, *CROP, VOXEL_M, about.depth_lens)
+        cameras.append(Camera(Played(folder, name), mount.T_base_camera, make))
+        del kept
+    return cameras
+
+
+def our_cloud(cameras, frames):
+    """Frame sets of the cameras -> points and colours in base."""
+    clouds = [
+        camera.cloud(np.asanyarray(both.get_depth_frame().get_data()), np.asanyarray(both.get_color_frame().get_data()))
+        for camera, both in zip(cameras, frames, strict=True)
+    ]
+    return merge(clouds, [camera.T_base_camera for camera in cameras])
+
+
+def open3d_cloud(cameras, frames):
+    """The same with librealsense's align and Open3D, as their examples do it -> open3d PointCloud in base."""
     import open3d as o3d
     import pyrealsense2 as rs
 
-    from casher_perception.geometry import inverse
+    align, box, fused = rs.align(rs.stream.color), o3d.geometry.AxisAlignedBoundingBox(*CROP), o3d.geometry.PointCloud()
+    for camera, both in zip(cameras, frames, strict=True):
+        aligned = align.process(both)
+        colour, depth = aligned.get_color_frame(), aligned.get_depth_frame()
+        k = colour.profile.as_video_stream_profile().get_intrinsics()
+        image = o3d.geometry.RGBDImage.create_from_color_and_depth(
+            o3d.geometry.Image(np.asanyarray(colour.get_data())),
+            o3d.geometry.Image(np.asanyarray(depth.get_data())),
+            depth_scale=1000.0,
+            depth_trunc=10.0,
+            convert_rgb_to_intensity=False,
+        )
+        pinhole = o3d.camera.PinholeCameraIntrinsic(k.width, k.height, k.fx, k.fy, k.ppx, k.ppy)
+        cloud = o3d.geometry.PointCloud.create_from_rgbd_image(image, pinhole, inverse(camera.T_base_camera))
+        fused += cloud.crop(box).voxel_down_sample(VOXEL_M)
+    return fused
 
-    mounts = load_rig(folder / "rig.yaml").cameras
-    cameras = [(Played(folder, name), inverse(mount.T_base_camera)) for name, mount in mounts.items()]
-    align, box = rs.align(rs.stream.color), o3d.geometry.AxisAlignedBoundingBox(*CROP)
+
+def reference(folder):
+    """rs.align and Open3D for both cameras in turn, as fast as frames come."""
+    cameras = open_cameras(folder)
     heard, end_s = [], None
     while end_s is None or time.monotonic() < end_s:
-        clouds, stamps = [], []
-        for played, T_camera_base in cameras:
-            frames, stamp_ns = played.frames()
-            stamps.append(stamp_ns)
-            aligned = align.process(frames)
-            colour, depth = aligned.get_color_frame(), aligned.get_depth_frame()
-            k = colour.profile.as_video_stream_profile().get_intrinsics()
-            image = o3d.geometry.RGBDImage.create_from_color_and_depth(
-                o3d.geometry.Image(np.asanyarray(colour.get_data())),
-                o3d.geometry.Image(np.asanyarray(depth.get_data())),
-                depth_scale=1000.0,
-                depth_trunc=10.0,
-                convert_rgb_to_intensity=False,
-            )
-            pinhole = o3d.camera.PinholeCameraIntrinsic(k.width, k.height, k.fx, k.fy, k.ppx, k.ppy)
-            cloud = o3d.geometry.PointCloud.create_from_rgbd_image(image, pinhole, T_camera_base)
-            clouds.append(cloud.crop(box).voxel_down_sample(VOXEL_M))
-        fused = clouds[0] + clouds[1]
+        frames, stamps = zip(*(camera.played.frames() for camera in cameras), strict=True)
+        fused = open3d_cloud(cameras, frames)
         heard.append((time.time_ns() - min(stamps), len(fused.points)))
         if end_s is None and len(heard) == 10:
             heard, end_s, before = [], time.monotonic() + MEASURED_S, cpu_s(psutil.Process())
