@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,34 @@ def test_a_writer_killed_while_it_appends_loses_at_most_what_it_was_writing(tmp_
     assert [path.suffix for path in tmp_path.iterdir() if not path.name.startswith(".")] == [".h5"]
     with TrajectoryStore(tmp_path) as store:
         assert len(store) == found + 1 and store.problems == []
+
+
+def test_a_merge_that_was_killed_before_it_tidied_up_counts_nothing_twice(tmp_path):
+    store = TrajectoryStore(tmp_path / "a", "a")
+    store.append(trajectory(0))
+    store.append(trajectory(1))
+    (new,) = (tmp_path / "a").glob("*.new")
+    shutil.copytree(new, tmp_path / "kept")
+    store.close()
+    assert not new.exists()
+    shutil.copytree(tmp_path / "kept", new)
+    with TrajectoryStore(tmp_path / "a") as store:
+        assert [t.seed for t in store.trajectories()] == [0, 1]
+    with TrajectoryStore(tmp_path / "a", "a") as store:
+        assert store.append(trajectory(2)).endswith("demo_2")
+    assert not new.exists()
+    with TrajectoryStore(tmp_path / "a") as store:
+        assert [t.seed for t in store.trajectories()] == [0, 1, 2]
+
+
+def test_who_reads_while_another_appends_and_merges_reads_on(tmp_path):
+    writer = TrajectoryStore(tmp_path, "a")
+    writer.append(trajectory(0))
+    with TrajectoryStore(tmp_path) as reader:
+        assert len(reader) == 1
+        writer.append(trajectory(1))
+        writer.close()
+        assert same(reader.read(0), trajectory(0))
 
 
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.05])

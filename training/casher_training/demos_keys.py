@@ -15,8 +15,8 @@ ACTIONS = {
     "G": (Action.MINUS_RY, "tilt forward -"),
     "Y": (Action.PLUS_RZ, "turn +"),
     "H": (Action.MINUS_RZ, "turn -"),
-    "N": (Action.OPEN, "open the hand"),
-    "M": (Action.CLOSE, "close the hand"),
+    "N": (Action.OPEN, "the hand"),
+    "M": (Action.CLOSE, "the hand"),
 }
 """Key -> action, what it does for someone who stands behind the robot."""
 UNDO, SAVE, DISCARD, NEXT, STOP, HOME, RECOVER = "undo", "save", "discard", "next", "stop", "home", "recover"

@@ -44,11 +44,13 @@ class DemoPage:
         self._frames = {name: server.scene.add_frame(f"/{name}", show_axes=False) for name in drawing.frames}
         for i, part in enumerate(drawing.parts):
             server.scene.add_mesh_trimesh(f"/{part.frame}/part_{i}", as_trimesh(part.mesh))
-        server.gui.configure_theme(control_width="large")
+        # viser can publish its pages on the internet: not one that moves an arm.
+        server.gui.configure_theme(control_width="large", show_share_button=False, show_logo=False)
         self._status = server.gui.add_html("")
         self._views = paper_views(*_PICTURE)
-        blank = np.zeros((_PICTURE[1], _PICTURE[0] * len(self._views), 3), np.uint8)
-        self._cameras = server.gui.add_image(blank, label=f"cameras: {', '.join(self._views)}", format="jpeg")
+        blank = np.zeros((_PICTURE[1], _PICTURE[0], 3), np.uint8)
+        label = f"cameras: {', '.join(self._views)}"
+        self._cameras = server.gui.add_image(_side_by_side([blank] * len(self._views)), label=label, format="jpeg")
         server.gui.add_markdown(key_map(collection.demo.robot))
         for key, (action, _) in keys.ACTIONS.items():
             self._bind(key, ACTION_NAMES[action], action)
@@ -114,7 +116,7 @@ class DemoPage:
             for name, handle in self._frames.items():
                 handle.position, handle.wxyz = poses[name][:3, 3], _wxyz(poses[name])
         pictures = self._drawing.pictures(state, self._views.values())
-        self._cameras.image = np.hstack([colour for colour, _ in pictures])
+        self._cameras.image = _side_by_side([colour for colour, _ in pictures])
         self._shown = state
 
     def _show_status(self):
@@ -144,6 +146,11 @@ def key_map(robot):
     rows = [f"| {a} | {b} |" for a, b in zip(actions[::2], actions[1::2], strict=True)]
     others = [f"`{key}` {text}" for key, (_, text) in keys.commands_of(robot).items()]
     return "\n".join(["| | |", "|---|---|", *rows, "", *("- " + line for line in others)])
+
+
+def _side_by_side(pictures):
+    gap = np.full((_PICTURE[1], 8, 3), 255, np.uint8)
+    return np.hstack([piece for picture in pictures for piece in (gap, picture)][1:])
 
 
 def _wxyz(T):

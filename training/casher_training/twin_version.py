@@ -1,5 +1,6 @@
 """Which version of a kitchen a trajectory was made in: a hash of all that can be touched or seen in it."""
 
+import functools
 import hashlib
 import json
 from dataclasses import asdict, is_dataclass
@@ -12,8 +13,12 @@ _NOT_CONTENT = ("provenance", "consent")
 """Fields of a twin that say where it comes from: a kitchen made again on another day is the same kitchen."""
 
 
+@functools.cache
 def place_hash(place):
-    """place.Place -> 16 hexadecimal digits; TwinError for a mesh that is not there."""
+    """place.Place -> 16 hexadecimal digits; TwinError for a mesh that is not there.
+
+    Looked at once: a twin that changes later is another Place, as it is for the scenes that are compiled of it.
+    """
     content = hashlib.sha256()
     twin = getattr(place, "twin", None)
     if twin is None:
