@@ -47,8 +47,8 @@ def advise(data, result, options):
     floor = _sigma_m(camera_covariance(data, result, options, np.linalg.inv(everything)), worst)
     if floor > 0.5 * start:
         found.append(
-            f"of the {1e3 * start:.2f} mm of {camera}, {1e3 * floor:.2f} mm come from joint offsets that move everything "
-            "alike, the first joint's above all: no motion reduces them"
+            f"of the {1e3 * start:.2f} mm of {camera}, {1e3 * floor:.2f} mm come from joint offsets that move "
+            "everything alike, the first joint's above all: no motion reduces them"
         )
     return found
 

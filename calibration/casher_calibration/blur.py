@@ -1,4 +1,4 @@
-"""How blurred the edges of a detected board are, in each of its two directions."""
+"""Blur: how wide the edges of a detected board are, and whether a board too blurred to be read is there at all."""
 
 import cv2
 import numpy as np
@@ -6,6 +6,9 @@ import numpy as np
 _ALONG = np.linspace(0.25, 0.75, 9)
 """Where an edge between two neighbouring corners is crossed, as a share of it."""
 _STEP_PX = 0.25
+_LATTICE = 4
+_LEAST_CONTRAST = 12.0
+_MOST = 250
 
 
 def edge_blur_px(grey, ids, pixels, board):
@@ -49,3 +52,49 @@ def _blur(grey, start, end, reach):
     lag = round(1.0 / _STEP_PX)
     slope = np.abs(profiles[:, lag:] - profiles[:, :-lag]).max(axis=1)
     return float(np.median(height / (np.maximum(slope, 1e-6) * np.sqrt(2 * np.pi))))
+
+
+def looks_chequered(grey):
+    """Whether the image holds a chequered pattern, which outlasts a blur that makes its markers unreadable.
+
+    Corners of squares are saddles of brightness; along a row, rising and falling diagonals alternate. Sought are
+    saddles with opposite neighbours on both sides, in two directions.
+    """
+    half = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return any(_lattice_points(half, sigma) >= _LATTICE for sigma in (1.0, 1.5, 2.0))
+
+
+def _lattice_points(image, sigma):
+    """How many saddles have opposite saddles on both sides in two directions."""
+    points, direction, strength = _saddles(cv2.GaussianBlur(image, (0, 0), sigma), sigma)
+    if len(points) < _LATTICE:
+        return 0
+    distance = np.linalg.norm(points[:, None] - points[None], axis=2)
+    alike = strength[:, None] < 4 * strength[None]
+    opposite = (direction @ direction.T < -0.85) & alike & alike.T & (distance > 4)
+    count = 0
+    for i in range(len(points)):
+        near = np.flatnonzero(opposite[i])
+        near = near[np.argsort(distance[i, near])][:8]
+        mirrored = 2 * points[i] - points[near]
+        gap = np.linalg.norm(mirrored[:, None] - points[near][None], axis=2)
+        paired = (gap < 0.15 * distance[i, near][:, None] + 0.7).any(axis=1)
+        ways = (points[near] - points[i])[paired] / distance[i, near][paired][:, None]
+        if len(ways) and np.abs(ways[:, :1] * ways[:, 1:].T - ways[:, 1:] * ways[:, :1].T).max() > 0.6:
+            count += 1
+    return count
+
+
+def _saddles(smooth, sigma):
+    """Strongest saddles of brightness: (n, 2) pixels, (n, 2) direction (twice the angle), (n,) strength."""
+    xx, yy = cv2.Sobel(smooth, cv2.CV_32F, 2, 0) / 4, cv2.Sobel(smooth, cv2.CV_32F, 0, 2) / 4
+    xy = cv2.Sobel(smooth, cv2.CV_32F, 1, 1) / 4
+    saddle = xy * xy - xx * yy
+    size = 2 * int(np.ceil(2 * sigma)) + 1
+    least = (_LEAST_CONTRAST / (np.pi * (sigma**2 + 1))) ** 2  # of a step of that height, blurred by sigma
+    rows, columns = np.nonzero((saddle == cv2.dilate(saddle, np.ones((size, size)))) & (saddle > least))
+    strongest = np.argsort(-saddle[rows, columns])[:_MOST]
+    rows, columns = rows[strongest], columns[strongest]
+    direction = np.stack([(xx - yy)[rows, columns], 2 * xy[rows, columns]], axis=1)
+    direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-12)
+    return np.stack([columns, rows], axis=1).astype(float), direction, np.sqrt(saddle[rows, columns])

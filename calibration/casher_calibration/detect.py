@@ -11,7 +11,7 @@ from casher_calibration.diagnose import diagnose, layout_problem, ratio_problem
 
 MIN_CORNERS = 8
 """Fewer do not give a pose worth having."""
-BLUR_LIMIT_PX = 2.0
+BLUR_LIMIT_PX = 1.7
 """Blur (standard deviation) above which the arm had not settled or the focus is wrong."""
 
 
@@ -34,8 +34,8 @@ def detect(image_rgb, board, diagnosis=True):
     if blur > BLUR_LIMIT_PX:
         raise BoardProblem(
             "blurred",
-            f"the board is blurred (edges {blur:.1f} pixels wide, allowed {BLUR_LIMIT_PX}): let the arm settle, give the "
-            "camera more light or a shorter exposure, or bring the board into focus",
+            f"the board is blurred (edges {blur:.1f} pixels wide, allowed {BLUR_LIMIT_PX}): let the arm settle, give "
+            "the camera more light or a shorter exposure, or bring the board into focus",
         )
     if (problem := ratio_problem(marker_corners, marker_ids.ravel(), board)) is not None:
         raise problem

@@ -13,7 +13,7 @@ PROBLEMS = (
     "blurred",
     "too_few_corners",
 )
-"""Kinds of BoardProblem. `no_board` and `too_few_corners` are ordinary while the arm moves; the others want a person."""
+"""Kinds of BoardProblem. `no_board` and `too_few_corners` are ordinary while the arm moves; others want a person."""
 
 
 class BoardProblem(ValueError):

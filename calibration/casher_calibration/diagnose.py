@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from casher_calibration.blur import looks_chequered
 from casher_calibration.board import Board, BoardError
 from casher_calibration.detection import BoardProblem
 
@@ -17,8 +18,11 @@ _FAMILIES = (
 ENOUGH = 4
 """Markers that cannot be there by chance."""
 _RATIO_TOLERANCE = 0.06
-_BLURS_PX = (4, 7, 11, 16)
-"""Lengths of motion that are undone to see whether a board appears."""
+
+_NO_BOARD = (
+    "there is no readable board in the image: move it into the camera's view, nearer, facing it; if it is there, let "
+    "the arm settle and look for blur and glare"
+)
 
 
 def layout_problem(marker_corners, marker_ids, board):
@@ -56,7 +60,7 @@ def ratio_problem(marker_corners, marker_ids, board):
         return None
     return BoardProblem(
         "wrong_size",
-        f"markers are {ratio:.2f} of a square wide, stated are {stated:.2f} ({board.marker_m} m of {board.square_m} m): "
+        f"markers are {ratio:.2f} of a square wide, stated are {stated:.2f} ({board.marker_m} of {board.square_m} m): "
         "measure both on the print and state them",
     )
 
@@ -78,14 +82,14 @@ def diagnose(grey, board, markers, corners):
     if (found := len(_marker_ids(cv2.flip(grey, 1), own))) >= ENOUGH and found > markers:
         return BoardProblem(
             "mirrored",
-            "the board is mirrored: print it without mirroring and on the front of the sheet, and if the print is right "
-            "switch off the camera's mirroring",
+            "the board is mirrored: print it without mirroring and on the front of the sheet, and if the print is "
+            "right switch off the camera's mirroring",
         )
-    if (length := _motion(grey, own, markers)) is not None:
+    if looks_chequered(grey):
         return BoardProblem(
             "blurred",
-            f"the board is blurred, by motion of about {length} pixels or lack of focus: let the arm settle, give the "
-            "camera more light or a shorter exposure, or bring the board into focus",
+            "something chequered is there, but its markers cannot be read: the image is blurred (let the arm settle, "
+            "give the camera more light or a shorter exposure, bring the board into focus), or the board is too far",
         )
     if markers:
         return BoardProblem(
@@ -93,7 +97,7 @@ def diagnose(grey, board, markers, corners):
             f"only {corners} corners of the board are found ({markers} markers): move the board wholly into the image, "
             "nearer, or tilt it less; look for glare on it",
         )
-    return BoardProblem("no_board", "there is no board in the image: move it into the camera's view, nearer, facing it")
+    return BoardProblem("no_board", _NO_BOARD)
 
 
 def _marker_ids(grey, dictionary):
@@ -123,8 +127,8 @@ def _lying_as_on(image, marker_ids, board):
     H, _ = cv2.findHomography(source, target, cv2.RANSAC, max(2.0, 0.15 * side))
     inside = np.zeros(len(marker_ids), dtype=bool)
     if H is not None:
-        error = np.linalg.norm(_apply(H, flat) - image[known], axis=-1).max(axis=1)
-        inside[known] = error < max(3.0, 0.3 * side)
+        error = np.linalg.norm(_apply(H, source) - target, axis=-1)
+        inside[known] = error.reshape(known.sum(), -1).max(axis=1) < max(3.0, 0.3 * side)
     return inside
 
 
@@ -165,19 +169,3 @@ def _apply(H, points):
     """Homography (3, 3) on points (..., 2)."""
     mapped = np.concatenate([points, np.ones((*points.shape[:-1], 1))], axis=-1) @ H.T
     return mapped[..., :2] / mapped[..., 2:]
-
-
-def _motion(grey, dictionary, markers):
-    """Length [pixels] of a motion whose undoing makes a board appear, or None."""
-    spectrum = np.fft.rfft2(grey.astype(np.float32) - float(grey.mean()))
-    for length in _BLURS_PX:
-        for angle in np.arange(0, np.pi, np.pi / 6):
-            kernel = np.zeros_like(grey, dtype=np.float32)
-            for step in np.linspace(-0.5, 0.5, 4 * length):
-                kernel[round(step * length * np.sin(angle)), round(step * length * np.cos(angle))] += 1
-            transfer = np.fft.rfft2(kernel / kernel.sum())
-            sharp = np.fft.irfft2(spectrum * transfer.conj() / (np.abs(transfer) ** 2 + 0.02), s=grey.shape)
-            image = np.clip(sharp + float(grey.mean()), 0, 255).astype(np.uint8)
-            if len(_marker_ids(image, dictionary)) >= max(ENOUGH, markers + 2):
-                return length
-    return None

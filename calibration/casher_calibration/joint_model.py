@@ -64,7 +64,7 @@ class State:
     def moved(self, step_global, step_poses):
         """After a step in the order X, Z, intrinsics, joints, scale; and (S, 6)."""
         c, k = 6 * len(self.X), self.intrinsics.size
-        x, z, i, j = np.split(step_global, [c, c + 6, c + 6 + k])[:3] + [step_global[c + 6 + k :]]
+        x, z, i, j = np.split(step_global, [c, c + 6, c + 6 + k])
         return replace(
             self,
             X=perturbed(self.X, x.reshape(-1, 6)),

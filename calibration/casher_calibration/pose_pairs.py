@@ -106,9 +106,9 @@ def _refuse_nonsense(M, B, typical_m):
         other_m = np.inf
     if other_m < 0.2 * typical_m:
         raise SolveError(
-            f"the pairs fit badly (typically {1e3 * typical_m:.0f} mm), but well ({1e3 * other_m:.1f} mm) the other way "
-            "round: either the camera rides on the gripper where you say it stands, or stands where you say it rides "
-            "(--eye-in-hand), or one of T_base_gripper and T_camera_board is given inverted"
+            f"the pairs fit badly (typically {1e3 * typical_m:.0f} mm), but well ({1e3 * other_m:.1f} mm) the other "
+            "way round: either the camera rides on the gripper where you say it stands, or stands where you say it "
+            "rides (--eye-in-hand), or one of T_base_gripper and T_camera_board is given inverted"
         )
     if typical_m > _NONSENSE_M:
         raise SolveError(

@@ -252,8 +252,8 @@ def _load_image(path, camera):
     size = (camera.intrinsics.width, camera.intrinsics.height)
     if image.shape[1::-1] != size:
         raise SessionError(
-            f"{path} has {image.shape[1]} x {image.shape[0]} pixels, the camera's intrinsics are for {size[0]} x {size[1]}: "
-            "give the intrinsics of the stream the images come from"
+            f"{path} has {image.shape[1]} x {image.shape[0]} pixels, the camera's intrinsics are for "
+            f"{size[0]} x {size[1]}: give the intrinsics of the stream the images come from"
         )
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 

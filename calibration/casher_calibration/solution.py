@@ -20,7 +20,7 @@ class Options:
     centre_px: float = 1.0
     """Of the factory's principal point."""
     pose_m: float = 6e-5
-    """How well a reported gripper pose repeats, each axis (datasheet of the FR3: within 0.1 mm); the data correct it."""
+    """How well a reported gripper pose repeats, each axis (datasheet of the FR3: within 0.1 mm); data correct it."""
     pose_rad: float = 1.2e-4
     """The same for rotation."""
     joint_offsets: bool = True

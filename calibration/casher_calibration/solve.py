@@ -27,14 +27,8 @@ def solve(session, options=None):
     _require_enough(session, views)
     data, result = solve_views(data_of(session, views, options), options)
     fit, last = result.fit, result.last_slot
-    scale = 1 + fit.scale_offset
     if abs(fit.scale_offset) > max(_WRONG_SCALE, 5 * fit.scale_sigma):
-        square = session.board.square_m
-        raise SolveError(
-            f"the board has {100 * scale:.1f} % of the stated size, going by the arm's motion: its squares measure "
-            f"{1e3 * square * scale:.2f} mm, not {1e3 * square:.2f} mm; measure the print with "
-            "a ruler and state square_m and marker_m, or print at 100 %"
-        )
+        raise SolveError(_wrong_scale(session, options, 1 + fit.scale_offset))
     covariance_all = camera_covariance(data, result, options)
     names = data.names
     residuals = residuals_of(data, result, session)
@@ -60,7 +54,7 @@ def solve(session, options=None):
         camera_to_camera=between,
         outliers=outliers_of(data, result, session),
         starts=_starts(result.starts),
-        scale=float(scale),
+        scale=1 + fit.scale_offset,
         scale_sigma=fit.scale_sigma,
         samples_used=len({data.views[v].row for v in np.flatnonzero(result.used)}),
         advice=advise(data, result, options),
@@ -82,6 +76,20 @@ def _require_enough(session, views):
             require_rotation(inverse(T) if session.eye_in_hand else T)
         except SolveError as error:
             raise SolveError(f"{name}: {error}") from None
+
+
+def _wrong_scale(session, options, scale):
+    """What to say of a board that is `scale` times as large as stated, the scale found more exactly first."""
+    stated = session.board
+    printed = replace(stated, square_m=stated.square_m * scale, marker_m=stated.marker_m * scale)
+    anew = replace(session, board=printed)
+    _, result = solve_views(data_of(anew, views_of(anew)[0], options), options)
+    scale *= 1 + result.fit.scale_offset
+    return (
+        f"the board has {100 * scale:.1f} % of the stated size, going by the arm's motion: its squares measure "
+        f"{1e3 * stated.square_m * scale:.2f} mm, not {1e3 * stated.square_m:.2f} mm; measure the print with a ruler "
+        "and state square_m and marker_m, or print at 100 %"
+    )
 
 
 def _refined(factory, change):

@@ -40,7 +40,7 @@ class World:
     """Noise of the corners; None: images are rendered and the board really detected."""
     image: ImageNoise = field(default_factory=ImageNoise)
     bump: tuple | None = None
-    """(camera, first sample after it, (6,) translation [m] and rotation vector [rad] in base): someone moved a camera."""
+    """A knock to a camera: (camera, first sample after it, (6,) translation [m] and rotation vector [rad] in base)."""
 
 
 @dataclass(frozen=True, eq=False)
