@@ -210,9 +210,9 @@ def killed(node, number=signal.SIGKILL):
         assert bench.run.ended() == 1, bench.run.printed
         still_ms = bench.still_ms(since_ns)
         told = bench.told()
-        why = next((line for line in bench.run.printed.splitlines() if f"'{node}'" in line), "")
+        assert "were killed" not in bench.run.printed, bench.run.printed  # a node that did not end when asked
         fit_to_move(bench)
-        return {"still_ms": still_ms, **told, "told": f"{why.strip()}; {told['told']}", "actions": 1}
+        return {"still_ms": still_ms, **told, "actions": 1}
 
     return run
 
@@ -333,9 +333,9 @@ FAULTS = {
     "object slipped": (slipped, "slipped", "failure", 0),
     "camera unplugged": (silent_camera, "camera_silent", "fault", 1),
     "camera frozen": (frozen_camera, "camera_right", "exit code 1", 1),
-    "fusion killed": (killed("fusion"), "'fusion' was killed by signal 9", "aborted", 1),
-    "policy killed": (killed("policy"), "'policy' was killed by signal 9", "fault", 1),
-    "session killed": (killed("session"), "'session' was killed by signal 9", "aborted", 1),
+    "fusion killed": (killed("fusion"), "'fusion' was killed by signal 9", "fault", 1),
+    "policy killed": (killed("policy"), "policy", "fault", 1),
+    "session killed": (killed("session"), "'session' was killed by signal 9", "fault", 1),
     "disk full": (disk_full, "recorder: ", "fault", 1),
 }  # fmt: skip
 """Fault -> (what is done, a part of what must be told, the episode's outcome, actions to recover)."""

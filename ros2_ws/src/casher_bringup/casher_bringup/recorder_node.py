@@ -12,6 +12,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.serialization import serialize_message
 from rclpy.validate_topic_name import validate_topic_name
 
+from casher_bringup import run_end
 from casher_bringup.bag import EPISODE_TOPIC, BagError
 from casher_bringup.listening_node import ListeningNode
 from casher_bringup.recording import Recording
@@ -22,7 +23,6 @@ from casher_policy.conversions import episode_from_message, episode_message
 from casher_policy.episode import Outcome
 
 STEP_TOPIC = "/casher/policy_step"
-INTERRUPTED = "interrupted by the operator"
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def main(args=None):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must not cost the bag
         if node is not None:
-            node.cut_short(Outcome.ABORTED, INTERRUPTED)
+            node.cut_short(*run_end.told())
             node.destroy_node()
         rclpy.try_shutdown()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
+from casher_bringup import run_end
 from casher_bringup.graph import environment
 
 STOP_SEQUENCE = ((signal.SIGINT, 8.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
@@ -118,6 +119,7 @@ def run(specs, log_folder, domain=None, on_started=lambda: None):
         wanted.append(signal.SIGHUP)
     handlers = {s: signal.signal(s, lambda *_: interrupted.set()) for s in wanted}
     env = {**os.environ, **environment(), "ROS_LOG_DIR": str(log_folder / "ros")}
+    env[run_end.VARIABLE] = str(log_folder.absolute() / "run_end.txt")
     if domain is not None:
         env["ROS_DOMAIN_ID"] = str(domain)
     commands = [command(spec) for spec in specs]  # all or nothing: a missing node is found before the first starts
@@ -138,6 +140,7 @@ def run(specs, log_folder, domain=None, on_started=lambda: None):
             running.append((spec, process))
         on_started()
         end = _watch(running, interrupted)
+        run_end.tell(env[run_end.VARIABLE], end.reason if end.died else "")
     finally:
         killed = _stop(running)
         for number, handler in handlers.items():
