@@ -20,11 +20,11 @@ RENDERED = 10
 def main():
     """Share of trials whose 6-D 95 % region contains the truth; target 0.90 .. 0.99."""
     rendered, truth = make_session(np.random.default_rng(0), RENDERED)
-    corner_px = solve(rendered, Options(folds=0)).corner_sigma_px
+    corner_px = solve(rendered, Options(folds=0, advice=False)).corner_sigma_px
     inside, distances, both = [], [], []
     for seed in range(TRIALS):
         session, truth = make_session(np.random.default_rng(100 + seed), SAMPLES, World(corner_px=corner_px))
-        solution = solve(session, Options(folds=0))
+        solution = solve(session, Options(folds=0, advice=False))
         apart = [difference(truth.T_base_camera[name][None], T[None])[0] for name, T in solution.T_base_camera.items()]
         squared = [
             d @ np.linalg.solve(solution.covariance[name], d)

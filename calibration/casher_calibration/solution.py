@@ -30,6 +30,8 @@ class Options:
     folds: int = 3
     """Parts of the samples that are held out in turn."""
     reject_outliers: bool = True
+    advice: bool = True
+    """Find out which motion would help, a third of the time that solving takes."""
 
 
 @dataclass(frozen=True)

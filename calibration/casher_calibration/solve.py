@@ -57,7 +57,7 @@ def solve(session, options=None):
         scale=1 + fit.scale_offset,
         scale_sigma=fit.scale_sigma,
         samples_used=len({data.views[v].row for v in np.flatnonzero(result.used)}),
-        advice=advise(data, result, options),
+        advice=advise(data, result, options) if options.advice else [],
         warnings=[],
     )
     return replace(solution, warnings=_warnings(session, views, without, solution))
