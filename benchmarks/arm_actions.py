@@ -12,7 +12,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from benchmarks.harness import ROOT, finish, summary
-from casher_franka.kinematics import tcp_pose
+from casher_franka.arm import HOME_JOINTS
+from casher_franka.kinematics import JOINT_RANGES, inverse, tcp_pose
 from casher_perception.geometry import rotation_angle
 from casher_policy.action import ACTION_NAMES, Action, Target, decode
 
@@ -20,18 +21,25 @@ POSES = 10
 REACH_M = (0.10, 0.20, 0.10)
 """Poses are so far from home at most, along x, y, z."""
 TILT_RAD = 0.3
+MARGIN_RAD = 0.2
+"""Kept from the ends of the joints' ranges: panda_py pushes away from them."""
+RANGES = tuple(JOINT_RANGES.values())
 NEAR_M, NEAR_DEG = 1e-3, 0.2
 VERSION = {"fr3": 10, "panda": 5}
 
 
-def poses(T_home, rng):
-    """-> POSES x (4, 4), the first is home."""
+def poses(rng):
+    """-> POSES x (4, 4), the first is home; from the others, too, both arms reach what the actions ask for."""
+    T_home = tcp_pose(np.array(HOME_JOINTS))
     found = [T_home]
-    for _ in range(POSES - 1):
+    while len(found) < POSES:
         T = T_home.copy()
         T[:3, 3] += rng.uniform(-1.0, 1.0, 3) * REACH_M
         T[:3, :3] = T[:3, :3] @ Rotation.from_rotvec(rng.uniform(-1.0, 1.0, 3) * TILT_RAD).as_matrix()
-        found.append(T)
+        ends = np.concatenate([T[None], decode(np.arange(14), np.tile(T, (14, 1, 1)), np.zeros(14)).T_base_tcp])
+        q, reached = inverse(ends, np.tile(HOME_JOINTS, (15, 1)))
+        if reached.all() and all(((q > low + MARGIN_RAD) & (q < high - MARGIN_RAD)).all() for low, high in RANGES):
+            found.append(T)
     return found
 
 
@@ -41,7 +49,8 @@ def run(kind, fci_server, open_arm, config_class):
     with fci_server(version=VERSION[kind]) as robot:
         arm = open_arm(config_class(robot.host, realtime="ignore"))
         try:
-            for T in poses(arm.home().T_base_tcp, np.random.default_rng(0)):
+            arm.home()
+            for T in poses(np.random.default_rng(0)):
                 arm.move_to(Target(T, np.float64(arm.state().width_command)))
                 for action in Action:
                     rows.append((ACTION_NAMES[action], *_act(arm, robot, action)))

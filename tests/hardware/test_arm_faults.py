@@ -77,22 +77,22 @@ def test_a_pressed_user_stop_ends_a_motion_and_refuses_recovery_until_released(r
     moves_again(rig)
 
 
-def test_a_joint_at_the_end_of_its_range_stops_the_arm(rig):
+def test_a_target_beyond_a_joints_range_is_refused_and_nothing_moves(rig):
     q = rig.robot.state()["q"]
     q[6] = 2.85
     rig.robot.inject("joints", q=q)
     wait(lambda: abs(rig.arm.state().joint_positions[6] - 2.85) < 1e-3)
     state = rig.arm.state()
-    turns = (Action.PLUS_RZ, Action.PLUS_RZ) if rig.kind == "fr3" else (Action.PLUS_RZ,)
-    with pytest.raises(ArmFault) as caught:
-        for action in turns:
-            state = rig.arm.move_to(decode(int(action), state.T_base_tcp, state.width_command))
-    assert caught.value.name == {"fr3": "reflex", "panda": "unreachable"}[rig.kind]
-    if rig.kind == "fr3":
-        assert "joint_position_limits_violation" in caught.value.detail
-    assert stands_still(rig.robot)
-    rig.arm.recover()
-    assert rig.arm.home().fault == ""
+    with pytest.raises(ArmFault, match="unreachable"):
+        rig.arm.move_to(decode(int(Action.PLUS_RZ), state.T_base_tcp, state.width_command))
+    assert rig.robot.state()["q"] == q
+
+
+def test_a_joint_that_comes_to_its_end_stops_the_arm_with_a_reflex(rig):
+    begun = rig.begin_and_see_it_move(0.15)
+    rig.robot.inject("joint_limit")
+    assert "joint_position_limits_violation" in ends_with(rig, "reflex", begun).detail
+    moves_again(rig)
 
 
 def test_half_a_second_of_silence_makes_the_state_old_and_is_survived(rig):

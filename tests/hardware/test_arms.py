@@ -18,7 +18,6 @@ from casher_perception.geometry import rotation_angle
 from casher_policy.action import ACTION_NAMES, OPEN_WIDTH_M, Action, decode
 
 MM, DEGREE = 1e-3, np.radians(1.0)
-FAR = {"dx": 2.0}
 
 
 def test_home_is_the_start_pose_with_the_fingers_open(any_rig):
@@ -106,12 +105,10 @@ def test_a_hand_stopped_half_way_opens_again(rig):
 def test_an_unreachable_target_is_refused_and_nothing_moves(rig):
     before = rig.robot.state()["q"]
     with pytest.raises(ArmFault) as caught:
-        rig.arm.move_to(rig.shifted(**FAR))
-    if rig.kind == "panda":
-        assert caught.value.name == "unreachable"
-        assert rig.robot.state()["q"] == before
-    else:  # franky follows the straight line until the robot itself says no
-        assert caught.value.name == "reflex"
+        rig.arm.move_to(rig.shifted(dx=2.0))
+    assert caught.value.name == "unreachable"
+    assert rig.robot.state()["q"] == before
+    assert rig.arm.state().fault == ""
 
 
 class Planless:
@@ -130,9 +127,8 @@ class Planless:
         self.robot.move(*args, **kwargs)
 
 
+@pytest.mark.parametrize("module_rig", ["fr3"], indirect=True)
 def test_a_planner_that_fails_is_asked_again_and_then_the_target_is_unreachable(rig, monkeypatch):
-    if rig.kind != "fr3":
-        pytest.skip("only franky's planner does this")
     before = rig.arm.state().T_base_tcp
     monkeypatch.setattr(rig.arm._driver, "_robot", Planless(rig.arm._driver._robot, failures=1))
     assert rig.arm.move_to(rig.shifted(-0.03)).T_base_tcp[0, 3] < before[0, 3] - 0.029

@@ -11,6 +11,7 @@ import numpy as np
 from casher_franka.driver import Failed, HandMeasured, Lost, Measured, NoPlan
 from casher_franka.franka_arm import FrankaArm
 from casher_franka.franky_connection import FAILED, LOST, connect
+from casher_franka.joint_way import joints_to
 from casher_policy.action import OPEN_WIDTH_M
 
 PLANNER_FAILED = "Motion planner failed"
@@ -65,16 +66,16 @@ class FrankyDriver:
 
     def begin_pose(self, T_base_tcp, fraction):
         """See `Driver`."""
-        self._begin(franky.CartesianMotion(franky.Affine(np.asarray(T_base_tcp)), relative_dynamics_factor=fraction))
+        self._follow(joints_to(T_base_tcp, self.measure(), "fr3"), fraction)
 
     def begin_joints(self, joint_positions, fraction):
         """See `Driver`."""
-        joints = franky.JointState(list(joint_positions))
-        self._begin(franky.JointMotion(joints, relative_dynamics_factor=fraction))
+        self._follow([joint_positions], fraction)
 
-    def _begin(self, motion):
+    def _follow(self, waypoints, fraction):
+        points = [franky.JointWaypoint(franky.JointState(list(q))) for q in waypoints]
         with _translated():
-            self._robot.move(motion, asynchronous=True)
+            self._robot.move(franky.JointWaypointMotion(points, relative_dynamics_factor=fraction), asynchronous=True)
 
     def wait(self, timeout_s):
         """See `Driver`."""

@@ -11,11 +11,10 @@ import time
 
 import numpy as np
 from panda_py import libfranka, motion
-from scipy.spatial.transform import Rotation
 
 from casher_franka.driver import Failed, HandMeasured, Lost, Measured, NoPlan
 from casher_franka.franka_arm import FrankaArm
-from casher_franka.kinematics import JOINT_RANGES, inverse
+from casher_franka.joint_way import joints_to
 from casher_franka.panda_connection import LOGGER, connect, let_go
 from casher_franka.rest import Rest
 from casher_policy.action import OPEN_WIDTH_M
@@ -27,32 +26,11 @@ STARTED_S = 0.005
 """panda_py says that it starts a controller this long, at most, before there is one to stop."""
 HALT_S = 1.5
 """libfranka itself gives a robot that went silent up after 1 s."""
-STEP_M, STEP_RAD = 0.05, 0.3
-"""Between these the joints move as they like: one action is one step, and that bends by millimetres at most."""
 
 
 def open_arm(config):
     """FrankaConfig -> Arm; ArmFault says why not."""
     return FrankaArm(lambda: PandaDriver(config))
-
-
-def joints_to(T_base_tcp, measured):
-    """Pose (4, 4), where the arm is (Measured) -> joints (N, 7) [rad] that lead there straight. NoPlan if none do."""
-    R, p = measured.T_base_tcp[:3, :3], measured.T_base_tcp[:3, 3]
-    turn = Rotation.from_matrix(R.T @ T_base_tcp[:3, :3])
-    way = T_base_tcp[:3, 3] - p
-    steps = int(np.ceil(max(np.linalg.norm(way) / STEP_M, turn.magnitude() / STEP_RAD, 1.0)))
-    q, waypoints = measured.joint_positions, []
-    low, high = JOINT_RANGES["panda"]
-    for fraction in np.linspace(0.0, 1.0, steps + 1)[1:]:
-        T = np.eye(4)
-        T[:3, :3] = R @ Rotation.from_rotvec(fraction * turn.as_rotvec()).as_matrix()
-        T[:3, 3] = p + fraction * way
-        (q,), (reached,) = inverse(T[None], q[None])
-        if not reached or (q < low).any() or (q > high).any():
-            raise NoPlan(f"no joints near the present ones lead to {np.round(T_base_tcp[:3, 3], 3).tolist()}")
-        waypoints.append(q)
-    return np.array(waypoints)
 
 
 class _Watch(logging.Handler):
@@ -152,8 +130,8 @@ class PandaDriver:
         return HandMeasured(state.width, state.is_grasped)
 
     def begin_pose(self, T_base_tcp, fraction):
-        """See `Driver`. By way of joints: near home the wrist is too straight for a spring at the tool to turn it."""
-        self._follow(joints_to(T_base_tcp, self.measure()), fraction)
+        """See `Driver`."""
+        self._follow(joints_to(T_base_tcp, self.measure(), "panda"), fraction)
 
     def begin_joints(self, joint_positions, fraction):
         """See `Driver`."""
