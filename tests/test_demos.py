@@ -18,6 +18,7 @@ from casher_training.effort import Effort, EffortError, append_effort, read_effo
 from casher_training.human_clock import PAUSE_S, HumanClock
 from casher_training.scenes import Scene, setting_of
 from casher_training.trajectories import TrajectoryStore
+from tests.trajectories import trajectory
 from tests.twins import small_twin, write_twin
 
 SCENE = Scene("demo", "mug")
@@ -114,6 +115,27 @@ def test_a_demonstration_is_saved_only_when_it_is_one_and_its_seconds_go_to_the_
     assert entries[1].id == "demo.put_in_sink.human.0.h5:demo_0"
     # Every second is somebody's once: 4 presses and the rest, and the clock's own looks.
     assert sum(e.human_s for e in entries) == pytest.approx(now() - 2.0, abs=2.0)
+
+
+def test_a_demonstration_that_cannot_be_written_is_not_lost(demo, solution, tmp_path):
+    with TrajectoryStore(tmp_path, "a") as store:
+        collection = Collection(demo, store, tmp_path / "effort.jsonl", iter([5, 6]), 1)
+        for action in solution:
+            collection.press(action)
+        (in_the_way := tmp_path / "demo.put_in_sink.human.0.h5.new").write_text("")
+        collection.press(keys.SAVE)
+        assert collection.message.startswith("not saved: ") and demo.success and collection.saved == 0
+        in_the_way.unlink()
+        collection.press(keys.SAVE)
+        assert collection.saved == 1
+        assert [t.actions.tolist() for t in store.trajectories()] == [solution]
+
+
+def test_a_folder_of_another_version_of_the_twin_is_refused_before_anyone_has_worked(tmp_path, capsys):
+    with TrajectoryStore(tmp_path, "a") as store:
+        store.append(trajectory(0))
+    assert casher(["demos", "collect", "demo", "--out", str(tmp_path)]) == 2
+    assert "holds trajectories of twin_hash '0123456789abcdef'" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_coffee_break_is_no_work():

@@ -12,10 +12,11 @@ from casher_policy.task import task_named
 from casher_sim.environment import PRESETS
 from casher_sim.objects import NO_OBJECT, OBJECTS, kind_of
 from casher_sim.place import PlaceError, check_task
-from casher_training.effort import Effort, EffortError, append_effort
+from casher_training.effort import Effort, append_effort
 from casher_training.scenes import Scene, place, setting_of
 from casher_training.trajectories import TrajectoryStore
-from casher_training.trajectory import TrajectoryError
+from casher_training.trajectory import TrajectoryError, action_set
+from casher_training.twin_version import place_hash
 
 LEDGER = "effort.jsonl"
 _TRIES = 4
@@ -66,6 +67,14 @@ def main(args):
             for problem in store.problems:
                 console.print(problem, style="yellow", markup=False)
             source = "expert" if args.expert else "human"
+            store.reserve(
+                task=args.task,
+                twin=scene.kitchen,
+                twin_hash=place_hash(place(args.twin)),
+                source=source,
+                preset=args.preset,
+                action_set=action_set(PRESETS[args.preset].steps),
+            )
             there = store.select(task=args.task, twin=scene.kitchen, object=scene.object, source=source)
             missing = args.n - len(there)
             if missing <= 0:
@@ -76,7 +85,7 @@ def main(args):
             ledger = args.ledger or args.out / LEDGER
             collect = _by_expert if args.expert else _by_person
             return collect(args, scene, store, ledger, seeds, missing, console)
-    except (TrajectoryError, EffortError, ValueError) as error:
+    except (ValueError, OSError) as error:
         console.print(str(error), style="red", markup=False)
         return 2
 

@@ -5,6 +5,7 @@ from casher_training import demos_keys as keys
 from casher_training.demos_session import DemoError
 from casher_training.effort import Effort, append_effort
 from casher_training.human_clock import HumanClock
+from casher_training.trajectory import TrajectoryError
 
 
 class Collection:
@@ -34,6 +35,8 @@ class Collection:
             self.message = self._do(command)
         except DemoError as error:
             self.message = str(error)
+        except OSError as error:  # a full disk, say, must not cost what the person has done
+            self.message = f"cannot write: {error}"
         self.presses += 1
 
     def close(self):
@@ -66,11 +69,15 @@ class Collection:
         elif not self.demo.success:
             raise DemoError(f"not saved, it is no success yet: not {', not '.join(self.demo.unfulfilled())}")
         human_s = self.clock.take()
-        name = self._store.append(self.demo.trajectory("human", human_s))
-        self._note_effort(name, human_s)
+        try:
+            name = self._store.append(self.demo.trajectory("human", human_s))
+        except (TrajectoryError, OSError) as error:
+            self.clock.give_back(human_s)
+            raise DemoError(f"not saved: {error}; enter tries again") from None
         self.saved += 1
         if not self.done:
             self.demo.start(next(self._seeds))
+        self._note_effort(name, human_s)
         return f"saved: {self.saved} of {self.wanted}"
 
     def _note_effort(self, name, human_s=None):

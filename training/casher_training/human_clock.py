@@ -25,3 +25,7 @@ class HumanClock:
             self.touch()
         taken, self._total_s = self._total_s, 0.0
         return taken
+
+    def give_back(self, taken_s):
+        """What was taken [s] was not used after all."""
+        self._total_s += taken_s

@@ -16,7 +16,7 @@ from casher_training.trajectory import HEADER, Trajectory, TrajectoryError
 from casher_training.trajectory_file import DAMAGED, open_file, read_header, read_trajectory, write_file
 
 FILE, NEW = ".h5", ".new"
-_ABOUT = ("task", "twin", "twin_hash", "source", "preset", "action_set")
+ABOUT = ("task", "twin", "twin_hash", "source", "preset", "action_set")
 """What all trajectories of a file have in common."""
 _KEPT_OPEN = 32
 
@@ -110,12 +110,7 @@ class TrajectoryStore:
         TrajectoryError: open to read only, of another kitchen or the like than the file's others, or another process
         appends to the file.
         """
-        if self.mode != "a":
-            raise TrajectoryError(f"{self.path} is open to read: open it with mode 'a' to append")
-        path = self._file or self.path / file_name(trajectory, self.round)
-        if not self._lock(path):
-            raise TrajectoryError(f"another process appends to {path}: end it, or take another folder")
-        self._require_fits(path, trajectory)
+        path = self.reserve(**_about(vars(trajectory)))
         if not trajectory.recorded:
             trajectory = replace(trajectory, recorded=datetime.now(UTC).isoformat(timespec="seconds"))
         number = self._highest.get(path, -1) + 1
@@ -126,6 +121,20 @@ class TrajectoryStore:
         self._entries.append(_Entry(path, key, own, {name: getattr(trajectory, name) for name in HEADER}))
         self._highest[path] = number
         return self.name(len(self) - 1)
+
+    def reserve(self, **about):
+        """See to it that trajectories with these values of ABOUT can be appended -> the path of their file.
+
+        Raises what `append` does: for whoever wants to know before a person's work depends on it.
+        """
+        if self.mode != "a":
+            raise TrajectoryError(f"{self.path} is open to read: open it with mode 'a' to append")
+        name = ".".join([about["twin"], about["task"], about["source"], str(self.round)])
+        path = self._file or self.path / f"{name}{FILE}"
+        if not self._lock(path):
+            raise TrajectoryError(f"another process appends to {path}: end it, or take another folder")
+        self._require_fits(path, about)
+        return path
 
     def close(self):
         """Make one file of what was appended, for each file that was appended to."""
@@ -201,16 +210,13 @@ class TrajectoryStore:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _require_fits(self, path, trajectory):
-        for entry in self._entries:
-            if entry.path == path:
-                for name, got in _about(vars(trajectory)).items():
-                    if entry.header[name] != got:
-                        raise TrajectoryError(
-                            f"{path} holds trajectories of {name} {entry.header[name]!r}, got one of {got!r}: take "
-                            "another folder"
-                        )
-                return
+    def _require_fits(self, path, about):
+        first = next((entry.header for entry in self._entries if entry.path == path), about)
+        for name, got in about.items():
+            if first[name] != got:
+                raise TrajectoryError(
+                    f"{path} holds trajectories of {name} {first[name]!r}, got one of {got!r}: take another folder"
+                )
 
     def _lock(self, path):
         """Whether this store may append to a file; indexes it anew when that is news."""
@@ -241,18 +247,13 @@ class TrajectoryStore:
             new_of(path).rmdir()
 
 
-def file_name(trajectory, round):
-    """Of the file in a folder of trajectories that one belongs to."""
-    return f"{trajectory.twin}.{trajectory.task}.{trajectory.source}.{round}{FILE}"
-
-
 def new_of(path):
     """Folder of what was appended to a file and has not become part of it."""
     return path.with_name(f"{path.name}{NEW}")
 
 
 def _about(header):
-    return {name: header[name] for name in _ABOUT}
+    return {name: header[name] for name in ABOUT}
 
 
 def _number(key):
