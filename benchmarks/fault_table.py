@@ -6,6 +6,7 @@ episode that is run and judged. CASHER_FAULTS names a few, separated by commas.
 """
 
 import contextlib
+import itertools
 import os
 import resource
 import signal
@@ -22,8 +23,9 @@ from casher_policy.action import Action
 from tests.hardware.fci.process import fci_server
 from tests.hardware.fr3_stack import Operator, Run, make_recordings, make_rig, messages, records, undisturbed
 
+ADDRESSES = itertools.count(1)
 STILL_MS = 1500.0
-"""By then the arm stands, whatever happened: a lease is 1 s long."""
+"""By then the arm stands, whatever happened."""
 
 
 def main():
@@ -77,7 +79,8 @@ class Bench:
 
     def start(self, seed=0, episodes=1, version=10):
         """The robot and `casher eval`."""
-        self.robot = self.stack.enter_context(fci_server(version=version, speed=1.0))
+        host = f"127.0.{os.getpid() % 200 + 50}.{next(ADDRESSES)}"  # a test run that looks for a free one stays away
+        self.robot = self.stack.enter_context(fci_server(version=version, host=host, speed=1.0))
         undisturbed(self.robot.process.pid)
         self.run = self.stack.enter_context(
             Run(self.folder, self.robot.host, self.recordings, self.rig, episodes=episodes, seed=seed)

@@ -119,5 +119,6 @@ def _playback(args, camera):
 
 
 def _arm(args):
-    """A rehearsal's arm server is a process on this machine, which needs no real-time kernel."""
-    return {"robot": args.robot, "host": args.host, **({"realtime": "ignore"} if args.cameras else {})}
+    """A rehearsal's arm server is a process of this machine, which needs no real-time kernel and may be busy."""
+    rehearsal = {"realtime": "ignore", "lease_s": 10.0} if args.cameras else {}
+    return {"robot": args.robot, "host": args.host, **rehearsal}
