@@ -1,10 +1,12 @@
 """Which software this is: the git commit of the checkout it runs from, else its version."""
 
+import functools
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
+@functools.cache
 def software_id():
     """ "<commit>", "<commit>+dirty" when files differ from it, or "casher <version>" outside a checkout."""
     here = Path(__file__).resolve().parent
