@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from casher_franka.arm_shape import capsule_ends, self_clearance
 from casher_franka.envelope import Envelope, Limits
 from casher_franka.kinematics import JOINT_RANGES, inverse, tcp_pose
 from casher_franka.safety import REFUSED, RULES, check, check_home, judge
+from casher_perception.rig import RigError, load_rig, save_rig
 from casher_policy.action import PAPER, RELEASED, Action, Target, decode
 
+DEMO = Path(__file__).parents[1] / "ros2_ws/src/casher_bringup/config/kitchens/demo.yaml"
 NOW = time.time_ns()
 HOME = np.array(HOME_JOINTS)
 RANGES = JOINT_RANGES["fr3"]
@@ -238,3 +241,18 @@ def test_a_batch_is_judged_as_its_elements_are(seed):
 def test_every_verdict_is_a_fault_that_says_what_to_do():
     assert {name for name, _ in RULES.values()} - {""} <= set(FAULTS)
     assert set(REFUSED) <= set(FAULTS)
+
+
+def test_the_worktop_is_the_rigs_or_else_the_workspaces_lowest(tmp_path):
+    rig = load_rig(DEMO)
+    assert Envelope.of(rig, "sim").table_m == rig.workspace_low[2]
+    save_rig(dataclasses.replace(rig, table_m=0.05), tmp_path / "rig.yaml")
+    assert Envelope.of(load_rig(tmp_path / "rig.yaml"), "fr3").table_m == 0.05
+    with pytest.raises(RigError, match="table must be a height within"):
+        save_rig(dataclasses.replace(rig, table_m=-1.0), tmp_path / "rig.yaml")
+
+
+def test_a_panda_has_ranges_of_its_own():
+    rig = load_rig(DEMO)
+    assert not np.array_equal(Envelope.of(rig, "panda").joint_low, Envelope.of(rig, "fr3").joint_low)
+    assert np.array_equal(Envelope.of(rig, "sim").joint_low, Envelope.of(rig, "fr3").joint_low)
