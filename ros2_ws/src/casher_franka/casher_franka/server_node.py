@@ -29,6 +29,8 @@ _STOPPED_ON_REQUEST = ("stopped", "unreachable", "not_settled", "gripper")
 CLOSE_TIMEOUT_S = 5.0
 PROMISE_S = 1.0
 """[s] the arm is kept for a goal that was accepted and has not begun. One whose client went away never begins."""
+FRESH_S = 1.0
+"""[s] a measurement is waited for that is young enough to decide on."""
 WATCHER_S = 1.0
 """[s] a watcher (`casher estop`) may be silent."""
 
@@ -125,9 +127,9 @@ class ArmServer:
             self._busy.release()
 
     def _run(self, goal):
-        measured = self.arm.state()
+        measured, now_ns = self._measured()
         target = decode(goal.request.action, measured.T_base_tcp, measured.width_command, self.steps)
-        verdict = safety.check(target, measured, self.envelope, self.limits, self.node.get_clock().now().nanoseconds)
+        verdict = safety.check(target, measured, self.envelope, self.limits, now_ns)
         cancelled = False
         try:
             self._require(verdict)
@@ -196,6 +198,16 @@ class ArmServer:
             if self._stops != stops:
                 self.arm.stop()
 
+    def _measured(self):
+        """(ArmState, now [ns]); one that is too old to decide on is waited past for a moment."""
+        end = time.monotonic() + FRESH_S
+        while True:
+            state, now_ns = self.arm.state(), self.node.get_clock().now().nanoseconds
+            age_s = abs(now_ns - state.stamp_ns) * 1e-9
+            if age_s <= self.limits.state_age_s or state.fault or time.monotonic() > end:
+                return state, now_ns
+            time.sleep(0.01)
+
     def _require(self, verdict):
         """ArmFault unless the safety core allows the motion."""
         if not verdict.allow:
@@ -247,8 +259,8 @@ class ArmServer:
             return response
         stops = self._stops
         try:
-            now_ns = self.node.get_clock().now().nanoseconds
-            self._require(safety.check_home(self.arm.state(), HOME_JOINTS, self.envelope, self.limits, now_ns))
+            measured, now_ns = self._measured()
+            self._require(safety.check_home(measured, HOME_JOINTS, self.envelope, self.limits, now_ns))
             with self._leased():
                 state = self.arm.home()
         except ArmFault as error:
