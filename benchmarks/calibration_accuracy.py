@@ -28,7 +28,7 @@ def main():
         corner.append(_corner_error_px(session))
         for count in COUNTS:
             part = Session(session.board, session.cameras, session.samples[:count], session.eye_in_hand)
-            solution = solve(part, Options(folds=0))
+            solution = solve(part, Options(folds=0, advice=False))
             errors[count][OURS].append(_errors(solution.T_base_camera, truth))
             for name, found in _by_opencv(part).items():
                 errors[count][name].append(_errors(found, truth))
@@ -40,7 +40,7 @@ def main():
         figures = {name: _figures(values) for name, values in errors[count].items() if values}
         for quantile in ("median", "p95"):
             key = f"position_{quantile}_mm"
-            best = min((values[key], name) for name, values in figures.items() if name != OURS)
+            best = min((values[key], name) for name, values in figures.items() if key in values and name != OURS)
             figures[f"best_of_opencv_{quantile}"] = {"method": best[1], "mm": best[0]}
             better &= figures[OURS][key] < best[0]
         figures["sigma_m_stated_median_mm"] = round(1e3 * float(np.median(repeats[count])), 3)

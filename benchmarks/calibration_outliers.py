@@ -26,7 +26,7 @@ def main():
     detail, worst, all_found, clean = {}, 0.0, True, []
     for seed in range(SEEDS):
         session, truth = make_session(np.random.default_rng(seed), SAMPLES, World(corner_px=CORNER_PX))
-        clean += _errors(solve(session, Options(folds=0)), truth)
+        clean += _errors(solve(session, Options(folds=0, advice=False)), truth)
     for kind, corrupt in kinds.items():
         dirty, missed, wrongly = [], 0, 0
         for seed in range(SEEDS):
@@ -39,7 +39,7 @@ def main():
                 session = corrupt(session, bad, rng)
             elif kind == "all three":
                 session = _turned_board(_wrong_pose(session, bad[:2], rng), bad[2:], rng)
-            solution = solve(session, Options(folds=0))
+            solution = solve(session, Options(folds=0, advice=False))
             dirty += _errors(solution, truth)
             wanted = set() if kind == "moved camera" else {int(i) for i in bad}
             named = {outlier.sample for outlier in solution.outliers if "was moved" not in outlier.why}
