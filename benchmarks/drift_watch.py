@@ -22,7 +22,7 @@ from casher_policy.task import task_named
 from casher_sim.depth_noise import DepthNoise, noisy_depth
 from casher_sim.places import place_of
 from casher_sim.world import World
-from casher_sim.world_camera import camera_of
+from casher_sim.world_camera import WorldCamera
 
 SCENES = int(os.environ.get("SCENES", "30"))
 MOVES = int(os.environ.get("MOVES", "30"))
@@ -40,7 +40,7 @@ class Kitchen:
         rig = load_rig(ROOT / "ros2_ws/src/casher_bringup/config/kitchens/demo.yaml")
         self.calibrated = {name: np.array(camera.T_base_camera) for name, camera in rig.cameras.items()}
         self.world = World(place_of("demo", ""), TASK)
-        self.camera, self.rng = camera_of(self.world), np.random.default_rng(0)
+        self.camera, self.rng = WorldCamera(self.world), np.random.default_rng(0)
 
     def set_up(self, seed):
         self.world.reset(("mug", "bowl", "box")[seed % 3], ("left", "right")[seed % 2], seed)

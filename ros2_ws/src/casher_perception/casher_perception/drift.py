@@ -65,10 +65,9 @@ class DriftWatch:
         known = alone or bool(disagree) or any(shift is not None for shift in apart.values())
         if known:
             self._in_a_row = self._in_a_row + 1 if disagree or alone else 0
-        if known and not disagree and not alone:
-            # The cameras agree: if their views changed, the scene did.
-            stale = [name for name in seen if own[name] is None or self._beyond(own[name], 0.5)]
-            self._before |= {name: seen[name] for name in stale}
+        if known and not disagree and not alone and not still:
+            # The cameras agree and the view of each has changed: the scene did.
+            self._before = seen
         return self._drift(apart, own, moved if alone else [], first, known)
 
     def _beyond(self, shift, factor=1.0):

@@ -26,8 +26,8 @@ WEAKEST = 0.02
 """Least information a direction needs, as a share of that of a plane seen face on by every point."""
 TUKEY = 4.0
 """Residuals beyond this many robust standard deviations do not count ..."""
-LEAST_SIGMA_M = 0.001
-"""... which are at least this."""
+LEAST_SIGMA_M = (0.006, 0.005, 0.004, 0.003, 0.002, 0.0015, 0.001, 0.001)
+"""... which are at least this in each iteration: what fixes a direction may be few points that lie far off at first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ def compare(moved, reference):
     T = np.eye(4)
     middle = np.median(reference.points, axis=0)
     smaller = min(len(moved.points), len(reference.points))
-    for reach_m in REACH_M:
+    for reach_m, least_m in zip(REACH_M, LEAST_SIGMA_M, strict=True):
         points = moved.points @ T[:3, :3].T + T[:3, 3]
         normals = moved.normals @ T[:3, :3].T
         distance, partner = reference.tree.query(points, distance_upper_bound=reach_m)
@@ -108,7 +108,7 @@ def compare(moved, reference):
             return None
         p, q, n = points[found], reference.points[partner[found]], reference.normals[partner[found]]
         residual = np.einsum("ni,ni->n", n, q - p)
-        sigma = max(1.4826 * float(np.median(np.abs(residual - np.median(residual)))), LEAST_SIGMA_M)
+        sigma = max(1.4826 * float(np.median(np.abs(residual - np.median(residual)))), least_m)
         weight = np.clip(1.0 - (residual / (TUKEY * sigma + np.abs(np.median(residual)))) ** 2, 0.0, None) ** 2
         radius = float(np.sqrt(((p - middle) ** 2).sum(axis=1).mean()))
         J = np.hstack([n, np.cross(p - middle, n) / radius])
