@@ -28,6 +28,8 @@ FOLDER = Path(os.environ.get("CASHER_TEACHER_FOLDER", ROOT / "benchmarks" / "det
 STEPS = int(os.environ.get("CASHER_TEACHER_STEPS", "1500000"))
 FIRST_KITCHEN = 300
 KITCHENS, DEMONSTRATIONS, EPISODES = 4, 10, 200
+BOUND_BELOW = 0.03
+"""Ours ends when every kitchen's lower bound is at most this much below the target for its rate."""
 CLONED_STEPS = 8000
 """Gradient steps of cloning alone: beyond this its loss on the demonstrations no longer falls."""
 VARIANTS = {
