@@ -187,7 +187,7 @@ def _start(measure, reach, q_home, T_home, rng):
     T[:, :3, 3] += rng.uniform(-1.0, 1.0, (4000, 3)) * [0.15, 0.1, 0.25]
     T = T[measure.visible(T).all(axis=1)]
     if len(T):
-        T = T[np.argsort(np.linalg.norm(T[:, :3, 3] - np.median(T[:, :3, 3], axis=0), axis=1))][:50]
+        T = T[np.argsort(np.linalg.norm(T[:, :3, 3] - np.median(T[:, :3, 3], axis=0), axis=1))][:600]
         q, words = reach.ways(q_home, T_home, T)
         if (words == "").any():
             return q[int(np.argmax(words == ""))]
