@@ -82,7 +82,7 @@ def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9, enou
         set=settings,
     )
     begun = time.process_time()
-    training = prepare(arguments)
+    training, _ = prepare(arguments)
 
     def tell(progress):
         print(f"{name}: update {progress.update}, {progress.steps} steps, success {progress.success:.3f}", flush=True)

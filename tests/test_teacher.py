@@ -82,6 +82,9 @@ def test_settings_are_given_as_name_and_value():
         configured(CPU, ("bcweight=0",))
     with pytest.raises(ValueError, match="worlds is 128 by default, got 'many'"):
         configured(CPU, ("worlds=many",))
+    for wrong in ("activation=gelu", "layers=5", "layers=[]", "batch_size=0", "epochs=0", "learning_rate=0"):
+        with pytest.raises(ValueError, match=wrong.partition("=")[0]):
+            configured(CPU, (wrong,))
 
 
 def test_features_do_not_change_when_quaternions_change_sign_and_the_papers_state_has_them_too():
@@ -145,7 +148,9 @@ def test_a_rollout_is_the_same_in_this_process_in_others_and_on_ray():
     calls = [(i, weights, (7, 3), 6) for i in range(2)]
     arguments = (ShareRunner, SMALL, shares, 0.99)
     found = []
-    for workers in (Inline(*arguments), Processes(2, *arguments), RayActors("local", 1, *arguments)):
+    on_ray, beside_it = RayActors("local", 1, *arguments), RayActors("local", 1, *arguments)
+    beside_it.close()  # as an evaluation does while a training goes on
+    for workers in (Inline(*arguments), Processes(2, *arguments), on_ray):
         found.append(workers.map("rollout", calls))
         workers.close()
     for other in found[1:]:
@@ -177,6 +182,33 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, store, demonst
     assert same(weights_of(policy), weights_of(whole.model.policy))
     with pytest.raises(TeacherError, match="a run with another seed: take another folder"):
         TeacherTraining(plan(seed=1), demonstrations, tmp_path / "killed")
+
+
+def test_a_run_that_goes_on_after_some_updates_has_the_optimisers_moments(tmp_path, demonstrations):
+    whole = TeacherTraining(plan(), demonstrations, tmp_path / "whole")
+    whole.run()
+    TeacherTraining(plan(steps=540), demonstrations, tmp_path / "parts").run()
+    rest = TeacherTraining(plan(), demonstrations, tmp_path / "parts")
+    assert rest.resumed and rest.update == 2
+    rest.run()
+    assert same(*(read_tensors(tmp_path / run / STATE)[0] for run in ("whole", "parts")))
+
+
+def test_a_run_that_reached_its_target_only_goes_on_for_a_higher_one(tmp_path, demonstrations):
+    ended = TeacherTraining(plan(steps=10_000, target=0.5), demonstrations, tmp_path)
+    ended.run(lambda progress: True)
+    again = TeacherTraining(plan(steps=10_000, target=0.5), demonstrations, tmp_path)
+    assert again.run() is None and again.update == 1
+    higher = TeacherTraining(plan(steps=540, target=1.0), demonstrations, tmp_path)
+    higher.run()
+    assert higher.update == 2
+
+
+def test_without_demonstrations_the_features_are_those_of_random_states(tmp_path):
+    config = replace(SMALL, bc_weight=0.0, warm_start=0)
+    training = TeacherTraining(plan(config=config), None, tmp_path)
+    mean = training.model.policy.features_extractor.mean
+    assert mean.abs().max() > 0.1 and torch.isfinite(mean).all()
 
 
 def test_nan_stops_the_training_and_the_last_good_state_stays(tmp_path, demonstrations):

@@ -49,10 +49,14 @@ class PPOBC(PPO):
         if demonstrations is not None:
             states, actions = demonstrations
             self.demonstrations = torch.as_tensor(states), torch.as_tensor(actions).long()
-            with torch.no_grad():
-                self.policy.features_extractor.fit(self.demonstrations[0])
+            self.fit_features(states)
         self._bc_losses, self._bc_random, self._value_only = [], np.random.default_rng(seed), False
         self.policy.optimizer.register_step_pre_hook(self._before_step)
+
+    @torch.no_grad()
+    def fit_features(self, states):
+        """Standardise the network's features by those of states (M, D)."""
+        self.policy.features_extractor.fit(torch.as_tensor(states))
 
     def clone(self, steps, seed):
         """`steps` gradient steps of behaviour cloning alone -> mean loss of the last tenth."""

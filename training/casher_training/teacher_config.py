@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
+ACTIVATIONS = ("relu", "tanh")
+
 
 @dataclass(frozen=True)
 class TeacherConfig:
@@ -10,7 +12,7 @@ class TeacherConfig:
     layers: tuple = (256, 256)
     """Widths of policy and value network."""
     activation: str = "relu"
-    """relu or tanh."""
+    """One of ACTIVATIONS."""
     worlds: int = 128
     """Copies of the scenes in all; every scene gets the same number."""
     batch_size: int = 1080
@@ -34,6 +36,22 @@ class TeacherConfig:
     """First updates in which only the value network learns: a fresh one would mislead the cloned policy."""
     ppo: bool = True
     """False: behaviour cloning alone, `warm_start` steps of it."""
+
+    def check(self):
+        """ValueError for a setting that cannot be."""
+        least = {"worlds": 1, "batch_size": 2, "epochs": 1, "bc_batch": 1, "warm_start": 0, "value_only": 0}
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise ValueError(f"{name} is at least {lowest}, got {getattr(self, name)}")
+        for name in ("learning_rate", "clip_range", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is greater than 0, got {getattr(self, name)}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, got {self.activation!r}")
+        if not self.layers or not all(isinstance(width, int) and width > 0 for width in self.layers):
+            raise ValueError(f"layers are widths such as [256, 256], got {list(self.layers)}")
+        if not (0 <= self.discount <= 1 and 0 <= self.gae_lambda <= 1):
+            raise ValueError(f"discount and gae_lambda are 0 .. 1, got {self.discount} and {self.gae_lambda}")
 
     def to_dict(self):
         """For JSON."""

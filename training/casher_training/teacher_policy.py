@@ -21,7 +21,7 @@ from casher_training.teacher_features import TeacherFeatures
 
 KEY = "casher_teacher"
 FORMAT = 1
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+_ACTIVATION = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class TeacherError(ValueError):
@@ -48,6 +48,9 @@ class TeacherHeader:
     """Of the software that trained it."""
     demonstrations: str
     """SHA-256 of the demonstrations."""
+    seed: int
+    reached: float | None = None
+    """The target at which the training ended, if it did."""
     actions: tuple = ACTION_NAMES
 
     def to_json(self):
@@ -89,7 +92,7 @@ def policy_options(config):
     layers = list(config.layers)
     return {
         "net_arch": {"pi": layers, "vf": layers},
-        "activation_fn": ACTIVATIONS[config.activation],
+        "activation_fn": _ACTIVATION[config.activation],
         "features_extractor_class": TeacherFeatures,
     }
 

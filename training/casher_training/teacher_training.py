@@ -34,6 +34,8 @@ from casher_training.workers import share_workers
 
 TEACHER, STATE, PROGRESS = "teacher.safetensors", "training.safetensors", "progress.jsonl"
 _WEIGHTS, _MOMENTS = "policy.", "adam."
+_SAME = ("task", "preset", "observation", "config", "scenes", "demonstrations", "seed")
+"""Of the header: what must not change between a run and its continuation."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,6 @@ class TrainingPlan:
     """Updates."""
     processes: int = 1
     ray_address: str = ""
-
-    def signature(self):
-        """What must not change between a run and its continuation."""
-        return {
-            "task": self.task,
-            "scenes": [[scene.kitchen, scene.object] for scene in self.scenes],
-            "config": self.config.to_dict(),
-            "seed": self.seed,
-            "preset": self.preset,
-        }
 
 
 @dataclass
@@ -104,17 +96,21 @@ class TeacherTraining:
         self.model = PPOBC(
             self.plan.config, env.single_observation_space, env.single_action_space, self.task.horizon, plan.seed, pairs
         )
+        if demonstrations is None:
+            self.model.fit_features(np.concatenate([_random_states(share, plan.seed) for share in self._shares]))
         self._sha256 = "" if demonstrations is None else demonstrations.sha256
-        self.update, self.steps, self.resumed = 0, 0, False
+        self.update, self.steps, self.resumed, self._reached = 0, 0, False, None
         self._restore()
 
     def run(self, tell=lambda progress: None):
-        """Train until steps or target are reached -> the last TeacherEvaluation, None without one.
+        """Train until steps or target are reached, at once if they were -> the last TeacherEvaluation or None.
 
         tell: called with Progress after every update; it ends there if that returns True. NotFinite leaves the last
         good checkpoint in place.
         """
         plan, config = self.plan, self.plan.config
+        if self._reached is not None and self._reached >= plan.target:
+            return None
         self.out.mkdir(parents=True, exist_ok=True)
         if not self.resumed and config.warm_start:
             self.model.clone(config.warm_start, plan.seed)
@@ -131,6 +127,7 @@ class TeacherTraining:
                     progress.evaluation = evaluation = self.evaluate()
                 done = evaluation is not None and evaluation.worst_bound >= plan.target
                 done |= bool(tell(progress))
+                self._reached = plan.target if done else None
                 if done or self.update % plan.checkpoint_every == 0 or self.steps >= plan.steps:
                     self._save()
                 self._note(progress, board)
@@ -189,6 +186,8 @@ class TeacherTraining:
             update=self.update,
             commit=software_id(),
             demonstrations=self._sha256,
+            seed=plan.seed,
+            reached=self._reached,
         )
 
     def _save(self):
@@ -197,22 +196,19 @@ class TeacherTraining:
         for index, moments in self.model.policy.optimizer.state_dict()["state"].items():
             for name, value in moments.items():
                 tensors[f"{_MOMENTS}{index}.{name}"] = np.asarray(value)
-        signature = self.out / "plan.json"
-        signature.write_text(json.dumps({**self.plan.signature(), "demonstrations": self._sha256}, indent=1))
         write_tensors(self.out / STATE, tensors, header.to_json())
         save_teacher(self.out / TEACHER, weights, header)
 
     def _restore(self):
         if not (self.out / STATE).exists():
             return
-        before = json.loads((self.out / "plan.json").read_text())
-        now = {**json.loads(json.dumps(self.plan.signature())), "demonstrations": self._sha256}
-        differ = [name for name in now if before.get(name) != now[name]]
+        tensors, header = read_tensors(self.out / STATE)
+        now = self._header()
+        differ = [name for name in _SAME if getattr(header, name) != getattr(now, name)]
         if differ:
             raise TeacherError(
                 f"{self.out} has a run with another {', '.join(differ)}: take another folder, or the same settings"
             )
-        tensors, header = read_tensors(self.out / STATE)
         policy = self.model.policy
         weights = {n.removeprefix(_WEIGHTS): torch.as_tensor(a) for n, a in tensors.items() if n.startswith(_WEIGHTS)}
         policy.load_state_dict(weights)
@@ -222,7 +218,7 @@ class TeacherTraining:
                 index, key = name.removeprefix(_MOMENTS).split(".")
                 moments.setdefault(int(index), {})[key] = torch.as_tensor(array)
         policy.optimizer.load_state_dict({**policy.optimizer.state_dict(), "state": moments})
-        self.update, self.steps, self.resumed = header.update, header.steps, True
+        self.update, self.steps, self.resumed, self._reached = header.update, header.steps, True, header.reached
         self._drop_later_lines()
 
     def _note(self, progress, board):
@@ -248,3 +244,11 @@ class TeacherTraining:
                 if values["update"] <= self.update:
                     kept.append(line + "\n")
             path.write_text("".join(kept), encoding="utf-8")
+
+
+def _random_states(share, seed, worlds=2, steps=40):
+    """States (M, D) that random actions come through."""
+    env, random = environment(share.scene, share.task, worlds, share.preset), np.random.default_rng(seed)
+    states = [env.reset(seed=seed)[0]]
+    states += [env.step(random.integers(0, 14, worlds))[0] for _ in range(steps)]
+    return np.concatenate(states)

@@ -63,10 +63,12 @@ def main(args):
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     torch.set_num_threads(1)
     try:
-        training = prepare(args)
+        training, problems = prepare(args)
     except (ValueError, OSError) as error:
         console.print(f"[red]casher train teacher: {escape(str(error))}")
         return 2
+    for problem in problems:
+        console.print(f"[yellow]{escape(problem)}")
     if training.resumed:
         console.print(f"going on after update {training.update}, {training.steps} steps, in {escape(str(args.out))}")
     try:
@@ -92,7 +94,7 @@ def main(args):
 
 
 def prepare(args):
-    """TrainTeacherArgs -> TeacherTraining; ValueError for what cannot work."""
+    """TrainTeacherArgs -> TeacherTraining, what of the demonstrations could not be read; ValueError."""
     task_named(args.task)
     objects = [name for name in args.objects.split(",") if name]
     for name in objects:
@@ -117,7 +119,7 @@ def prepare(args):
         processes=args.processes,
         ray_address=args.ray,
     )
-    return TeacherTraining(plan, demonstrations, args.out)
+    return TeacherTraining(plan, demonstrations, args.out), demonstrations.problems if demonstrations else []
 
 
 def configured(preset, settings):
@@ -131,9 +133,12 @@ def configured(preset, settings):
             value = json.loads(text) if not isinstance(known[name], str) else text
             if type(known[name]) in (float, int):
                 value = type(known[name])(value)
+            elif isinstance(known[name], tuple) and not isinstance(value, list):
+                raise TypeError
         except (ValueError, TypeError):
             raise ValueError(f"{name} is {known[name]!r} by default, got {text!r}: give such a value") from None
         preset = replace(preset, **{name: tuple(value) if isinstance(value, list) else value})
+    preset.check()
     return preset
 
 

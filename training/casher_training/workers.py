@@ -56,16 +56,16 @@ class Processes:
 
 
 class RayActors:
-    """Actors of a Ray cluster, one CPU each."""
+    """Actors of a Ray cluster. They ask for no CPUs of its account: an evaluation's run while a training's wait."""
 
     def __init__(self, address, number, make, *arguments):
         """address: of the cluster ('auto' finds one on this machine, 'local' starts one); number of actors."""
         import ray
 
-        self._ray = ray
-        if not ray.is_initialized():
+        self._ray, self._started = ray, not ray.is_initialized()
+        if self._started:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, configure_logging=False)
-        actor = ray.remote(num_cpus=1)(Inline)
+        actor = ray.remote(num_cpus=0)(Inline)
         self._actors = [actor.remote(make, *arguments) for _ in range(number)]
 
     def map(self, method, calls):
@@ -74,10 +74,11 @@ class RayActors:
         return [results[0] for results in self._ray.get(waiting)]
 
     def close(self):
-        """Let go of the actors, and of a cluster that was started for them."""
+        """Let go of the actors, and of Ray if it was these that began it."""
         for actor in self._actors:
             self._ray.kill(actor)
-        self._ray.shutdown()
+        if self._started:
+            self._ray.shutdown()
 
 
 def workers_for(make, arguments, processes=1, ray_address=""):
