@@ -101,6 +101,21 @@ def test_a_recent_calibration_that_passed_needs_no_words_and_its_age_is_the_oper
         plan(EvalArgs(kitchen=rig, calibration="yes"), NOW)
 
 
+def test_a_rig_file_under_another_kitchens_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("CASHER_KITCHENS", str(tmp_path))
+    calibrated(tmp_path, kitchen="demo", serials=SERIALS | {"camera_right": "simulated-right"})
+    with pytest.raises(ArgumentError, match=r"asked for is the kitchen 'mine', .* 'demo'.*accept-mismatched"):
+        plan(EvalArgs(kitchen="mine", out=str(tmp_path / "run")), NOW)
+
+
+@pytest.mark.parametrize("silent", ["serials", "kitchen"])
+def test_on_a_real_arm_a_calibration_says_of_what_it_is(tmp_path, silent):
+    said = {"kitchen": "demo", "serials": SERIALS | {"camera_right": "simulated-right"}}
+    rig = calibrated(tmp_path, **{name: value for name, value in said.items() if name != silent})
+    with pytest.raises(ArgumentError, match=f"of which {silent} it is.*accept-mismatched"):
+        plan(EvalArgs(kitchen=rig, robot="fr3", host="127.0.0.9", policy="random", out=str(tmp_path / "run")), NOW)
+
+
 def test_poses_that_nobody_calibrated_cannot_be_accepted(tmp_path):
     rig = calibrated(tmp_path, status="uncalibrated", date="2026-01-01")
     with pytest.raises(ArgumentError, match="'uncalibrated'"):

@@ -14,7 +14,9 @@ def rig(tmp_path):
     from datetime import date
 
     values = yaml.safe_load(find_rig("demo", kitchen_folders()).read_text())
-    values["calibration"] |= {"status": "passed", "date": date.today().isoformat()}
+    serials = {name: camera["serial"] for name, camera in values["cameras"].items()}
+    said = {"status": "passed", "date": date.today().isoformat(), "kitchen": values["kitchen"], "serials": serials}
+    values["calibration"] |= said
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(values))
     return path

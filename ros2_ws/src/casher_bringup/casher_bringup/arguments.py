@@ -17,7 +17,7 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 
 from casher_bringup import rehearsal
-from casher_perception.rig import RigError, find_rig, load_rig, save_rig
+from casher_perception.rig import RigError, find_rig, is_path, load_rig, save_rig
 from casher_perception.rig_trust import MAX_AGE_DAYS, WORDS, accepted, doubts, words_in
 from casher_policy.episode import SIDES
 from casher_policy.policies import PolicyError, check_policy
@@ -181,7 +181,8 @@ def _trusted(path, args, now):
         load_rig(path)  # refuses: poses that nobody measured cannot be accepted
     if rig.calibration.status == "accepted":
         raise RigError(f"{path} is the copy of a run whose faults were accepted: name the kitchen's own rig file")
-    found = doubts(rig, now.date(), args.calibration_days)
+    asked = "" if is_path(args.kitchen) else args.kitchen
+    found = doubts(rig, now.date(), args.calibration_days, asked, args.robot != "sim")
     refused = [doubt for doubt in found if doubt not in said]
     if refused:
         raise RigError(

@@ -84,10 +84,16 @@ def optical_frame(camera):
     return f"{camera}_color_optical_frame"
 
 
+def is_path(name_or_path):
+    """Whether this is the path of a rig file, not a kitchen's name."""
+    text = str(name_or_path)
+    return os.sep in text or text.endswith((".yaml", ".yml"))
+
+
 def find_rig(name_or_path, folders):
     """A kitchen's name, looked up as NAME.yaml in `folders`, or a path -> Path; RigError lists the known kitchens."""
     text = str(name_or_path)
-    if os.sep in text or text.endswith((".yaml", ".yml")):
+    if is_path(text):
         return Path(text)
     found = {path.stem: path for folder in reversed(list(folders)) for path in Path(folder).glob("*.yaml")}
     if text not in found:

@@ -8,10 +8,11 @@ WORDS = {"failed": "accept-failed", "stale": "accept-stale", "mismatched": "acce
 """Doubt -> what a person says to go on all the same."""
 
 
-def doubts(rig, today, max_age_days=MAX_AGE_DAYS):
+def doubts(rig, today, max_age_days=MAX_AGE_DAYS, asked="", real=False):
     """Keys of WORDS -> what is wrong, in words; empty for a calibration to rely on and for a simulated one.
 
-    today: datetime.date. What the rig file does not say (serials, kitchen: files of earlier versions) is not compared.
+    today: datetime.date; asked: the kitchen's name that led to this rig file, empty for a path. What the rig file does
+    not say (serials, kitchen: files of earlier versions) is not compared; with a `real` arm it is itself a doubt.
     """
     calibration = rig.calibration
     if calibration.status == "simulated":
@@ -29,6 +30,10 @@ def doubts(rig, today, max_age_days=MAX_AGE_DAYS):
     ]
     if calibration.kitchen and calibration.kitchen != rig.kitchen:
         wrong.append(f"the kitchen is {rig.kitchen!r}, calibrated was {calibration.kitchen!r}")
+    if asked and asked != rig.kitchen:
+        wrong.append(f"asked for is the kitchen {asked!r}, the rig file is of {rig.kitchen!r}")
+    if real and (silent := [name for name in ("serials", "kitchen") if not getattr(calibration, name)]):
+        wrong.append(f"the calibration does not say of which {' and '.join(silent)} it is")
     if wrong:
         found["mismatched"] = "; ".join(wrong)
     return found
