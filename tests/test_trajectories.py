@@ -143,6 +143,21 @@ def test_who_reads_while_another_appends_and_merges_reads_on(tmp_path):
         assert same(reader.read(0), trajectory(0))
 
 
+def test_two_who_append_in_turn_to_a_file_that_both_had_open_lose_nothing(tmp_path):
+    filled(tmp_path, 1)
+    second = TrajectoryStore(tmp_path, "a")
+    with TrajectoryStore(tmp_path, "a") as first:
+        first_id = first.append(trajectory(2))
+        late = TrajectoryStore(tmp_path, "a")  # has seen the new trajectory in a file of its own
+    ids = [first_id]
+    for store, seed in ((second, 3), (late, 4)):
+        ids.append(store.append(trajectory(seed)))
+        store.close()
+    assert ids == [f"demo.put_in_sink.human.0.h5:demo_{i}" for i in (1, 2, 3)]
+    with TrajectoryStore(tmp_path) as store:
+        assert [t.seed for t in store.trajectories()] == [0, 2, 3, 4] and store.problems == []
+
+
 @pytest.mark.parametrize("share", [0.9, 0.6, 0.05])
 def test_of_a_file_that_was_cut_off_what_is_whole_is_read_and_the_rest_is_named(tmp_path, share):
     path = only_file(filled(tmp_path, 20))
@@ -211,6 +226,24 @@ def test_a_teacher_gets_as_many_demonstrations_as_it_asks_for_or_is_told_what_is
     assert [t.seed for t in demonstrations(tmp_path, DEMO, "put_in_sink", count=3)] == [0, 1, 2]
     with pytest.raises(TrajectoryError, match=r"4 demonstrations of put_in_sink in 'demo' are needed, .* there are 3"):
         demonstrations(tmp_path, DEMO, "put_in_sink", count=4)
+
+
+def test_a_teacher_of_several_objects_gets_demonstrations_of_each_in_turn(tmp_path):
+    with TrajectoryStore(tmp_path, "a") as store:
+        for seed in range(7):
+            store.append(demo_trajectory(seed, object="mug" if seed < 4 else "bowl"))
+
+    def given(count, objects):
+        return [t.seed for t in demonstrations(tmp_path, DEMO, "put_in_sink", count=count, objects=objects)]
+
+    assert given(4, ("mug", "bowl")) == [0, 4, 1, 5]
+    assert given(7, ("bowl", "mug")) == [4, 0, 5, 1, 6, 2, 3]
+    assert given(5, None) == [0, 1, 2, 3, 4]
+    with pytest.raises(TrajectoryError, match=r"with mug, box in 'demo' are needed, .* there are 2; none with box:"):
+        given(2, ("mug", "box"))
+    with h5py.File(only_file(tmp_path), "r+") as file:
+        file["data/demo_4/states"][3, 2] += 0.5
+    assert given(4, ("mug", "bowl")) == [0, 5, 1, 6]
 
 
 @pytest.mark.parametrize(

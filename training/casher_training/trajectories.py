@@ -229,6 +229,9 @@ class TrajectoryStore:
             lock.close()
             return False
         self._locks[path] = lock
+        # What is open may be of before another process merged: its files are others by now.
+        for at in [at for at in self._open if at == path or at.parent == new_of(path)]:
+            self._close_file(at)
         self._index(path)
         return True
 
