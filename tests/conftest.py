@@ -71,9 +71,9 @@ def fr3_process(tmp_path):
     robot.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fr3_host(tmp_path_factory):
-    """Address of a simulated FR3 that serves the whole session; one client at a time."""
+    """Address of a simulated FR3 that serves a whole module; one client at a time."""
     robot = RobotProcess(tmp_path_factory.mktemp("franky_sim") / "log")
     robot.start()
     yield robot.host

@@ -12,22 +12,39 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(500)  # a graph of seven processes on a busy machine
 CASHER = Path(sys.executable).with_name("casher")
+
+
+_STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """A test that fails leaves no graph behind to slow down the others."""
+    yield
+    while _STARTED:
+        process = _STARTED.pop()
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
 
 
 def start(out, *arguments):
     """`casher eval` in the background, on a ROS domain it claims itself."""
     env = {name: value for name, value in os.environ.items() if name != "ROS_DOMAIN_ID"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [CASHER, "eval", f"out:={out}", *arguments],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    _STARTED.append(process)
+    return process
 
 
-def finish(process, timeout_s=150):
+def finish(process, timeout_s=300):
     """-> (exit code, what it printed)."""
     try:
         printed, _ = process.communicate(timeout=timeout_s)
@@ -53,7 +70,7 @@ def children(process):
     return found
 
 
-def until(condition, timeout_s=60):
+def until(condition, timeout_s=150):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         value = condition()
@@ -128,7 +145,7 @@ def test_interrupting_marks_the_episode_aborted_and_leaves_a_readable_bag(tmp_pa
     process = start(tmp_path / "run", "policy:=random", "episodes:=3", "objects:=box")
     until(lambda: in_mid_episode(tmp_path / "run"))
     process.send_signal(signal.SIGINT)
-    code, printed = finish(process, 40)
+    code, printed = finish(process, 120)
     assert code == 130 and "130" in printed, printed
     assert (tmp_path / "run/000_box_left/metadata.yaml").exists()
     assert last_record(tmp_path / "run/000_box_left").outcome == "aborted"
@@ -139,7 +156,7 @@ def test_a_node_that_dies_ends_the_run_by_name_and_keeps_the_bag(tmp_path, victi
     process = start(tmp_path / "run", "policy:=random", "episodes:=3", "objects:=box")
     until(lambda: in_mid_episode(tmp_path / "run"))
     os.kill(children(process)[victim], signal.SIGKILL)
-    code, printed = finish(process, 40)
+    code, printed = finish(process, 120)
     assert code == 1 and f"'{victim}' was killed by signal 9" in printed, printed
     record = last_record(tmp_path / "run/000_box_left")
     # Who noticed it first, the session or the runner, is a matter of milliseconds.
@@ -155,9 +172,10 @@ def test_a_camera_that_goes_silent_ends_the_episode_with_its_name(tmp_path, ros_
         stderr=subprocess.STDOUT,
         text=True,
     )
+    _STARTED.append(process)
     until(lambda: in_mid_episode(tmp_path / "run"))
     mute("camera_left")
-    code, printed = finish(process, 60)
+    code, printed = finish(process, 120)
     assert code == 3, printed
     record = last_record(tmp_path / "run/000_box_left")
     assert record.outcome == "fault" and record.reason.startswith("camera_silent") and "camera_left" in record.reason
