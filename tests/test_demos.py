@@ -131,6 +131,41 @@ def test_a_demonstration_that_cannot_be_written_is_not_lost(demo, solution, tmp_
         assert [t.actions.tolist() for t in store.trajectories()] == [solution]
 
 
+class DemoThatGoesAway(SimulatedDemo):
+    """As an arm whose node ends: no scene but number 5."""
+
+    def start(self, seed):
+        super().start(seed)
+        if seed != 5:
+            raise DemoError("is the arm node still running?")
+
+
+def test_the_seconds_of_a_demonstration_are_kept_when_the_next_one_cannot_begin(solution, tmp_path):
+    now, ledger = itertools.count(step=2.0).__next__, tmp_path / "effort.jsonl"
+    with TrajectoryStore(tmp_path, "a") as store:
+        collection = Collection(
+            DemoThatGoesAway(SCENE, "put_in_sink"), store, ledger, iter([5, 6, 7]), 2, HumanClock(now)
+        )
+        for action in solution:
+            collection.press(action)
+        collection.press(keys.SAVE)
+        assert collection.saved == 1 and "still running?" in collection.message
+        collection.press(keys.SAVE)
+        assert "nothing was done yet" in collection.message
+        (kept,) = store.trajectories()
+    entries, _ = read_effort(ledger)
+    assert [(e.id, e.human_s) for e in entries] == [("demo.put_in_sink.human.0.h5:demo_0", kept.human_s)]
+
+
+def test_a_demonstration_is_saved_once_when_the_ledger_cannot_be_written(demo, solution, tmp_path):
+    with TrajectoryStore(tmp_path, "a") as store:
+        collection = Collection(demo, store, tmp_path, iter([5, 6]), 2)  # a folder in place of the ledger
+        for action in solution:
+            collection.press(action)
+        collection.press(keys.SAVE)
+        assert "cannot write" in collection.message and (collection.saved, demo.seed, demo.steps) == (1, 6, 0)
+
+
 def test_a_folder_of_another_version_of_the_twin_is_refused_before_anyone_has_worked(tmp_path, capsys):
     with TrajectoryStore(tmp_path, "a") as store:
         store.append(trajectory(0))

@@ -12,6 +12,7 @@ from casher_training import demos_keys as keys
 from casher_training.demos_arm_node import ArmDemo
 from casher_training.demos_collection import Collection
 from casher_training.demos_session import DemoError
+from casher_training.effort import read_effort
 from casher_training.scenes import Scene
 from casher_training.trajectories import TrajectoryStore
 
@@ -62,6 +63,24 @@ def test_keys_move_the_arm_and_what_it_measured_is_kept_when_the_person_says_it_
     assert kept.observations[1, 14] - kept.observations[0, 14] == pytest.approx(0.03, abs=0.003)
     assert np.isnan(kept.object_poses).all() and np.isnan(kept.observations[:, :7]).all()
     assert np.isfinite(kept.observations[:, 7:16]).all() and np.isfinite(kept.robot_joints).all()
+
+
+def test_an_episode_that_was_saved_is_not_saved_again_when_the_arm_falls_silent(arm, tmp_path):
+    _, demo = arm
+    with TrajectoryStore(tmp_path, "a") as store:
+        collection = Collection(demo, store, tmp_path / "effort.jsonl", iter([0, 1]), 2)
+        collection.press(keys.HOME)
+        collection.press(Action.PLUS_Y)
+        assert demo.steps == 1, collection.message
+        demo._closing.set()  # no measurement from here on
+        collection.press(keys.SAVE)
+        assert "no /casher/robot_state" in collection.message and collection.saved == 1
+        demo._closing.clear()
+        collection.press(keys.SAVE)
+        assert "nothing was done yet" in collection.message
+        assert [t.seed for t in store.trajectories(robot="fr3")] == [0]
+    entries, _ = read_effort(tmp_path / "effort.jsonl")
+    assert [e.id for e in entries] == ["demo.put_in_sink.human.0.h5:demo_0"]
 
 
 def test_without_an_arm_it_says_on_which_domain_nobody_answers(ros_domain):

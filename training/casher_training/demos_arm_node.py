@@ -87,6 +87,7 @@ class ArmDemo:
 
     def start(self, seed):
         """A new episode; the arm does not move. Its start pose is reached by `home`."""
+        self._actions = []  # first: without a measurement the last episode must not go on under this seed
         self.seed, self.success, self.ended, self.note, self._homed = int(seed), False, "", "", False
         self._begin(self._measured(0))
 

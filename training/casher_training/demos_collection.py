@@ -75,9 +75,11 @@ class Collection:
             self.clock.give_back(human_s)
             raise DemoError(f"not saved: {error}; enter tries again") from None
         self.saved += 1
-        if not self.done:
-            self.demo.start(next(self._seeds))
-        self._note_effort(name, human_s)
+        try:
+            self._note_effort(name, human_s)
+        finally:  # whatever comes of that, what is saved must not be saved again
+            if not self.done:
+                self.demo.start(next(self._seeds))
         return f"saved: {self.saved} of {self.wanted}"
 
     def _note_effort(self, name, human_s=None):
