@@ -43,6 +43,9 @@ def test_the_defaults_work_and_make_a_new_folder(tmp_path, monkeypatch):
         ({"robot": "fr3", "host": "127.0.0.9"}, ["expert", "fr3"]),
         ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "judge": "predicate"}, ["operator"]),
         ({"robot": "fr3", "host": "127.0.0.9", "policy": "random"}, ["not calibrated", "casher calibrate"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "dynamics_factor": 0.0}, ["dynamics_factor must be above 0", "0.0"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "dynamics_factor": 5.0}, ["dynamics_factor", "at most 1.0", "5.0"]),
+        ({"dynamics_factor": 0.05}, ["dynamics_factor is for a robot"]),
         ({"cameras": "recordings"}, ["the simulator has its own cameras"]),
     ],
 )
@@ -180,6 +183,15 @@ def test_the_graph_has_one_main_node_and_unique_names(tmp_path):
         "recorder_node",
         "session_node",
     }
+
+
+@pytest.mark.parametrize("robot", ["fr3", "panda"])
+def test_the_arm_is_as_slow_as_the_operator_says(tmp_path, robot):
+    rig = calibrated(tmp_path, kitchen="demo", serials=SERIALS | {"camera_right": "simulated-right"})
+    values = {"robot": robot, "host": "127.0.0.9", "policy": "random", "kitchen": rig}
+    args = from_strings({**values, "dynamics_factor": "0.05", "out": str(tmp_path / "run")})
+    (arm,) = (spec.parameters for spec in build(plan(args, NOW)) if spec.executable == "arm_node")
+    assert arm["dynamics_factor"] == 0.05
 
 
 def test_a_rig_of_a_kitchen_the_simulator_does_not_have_is_refused_with_the_known_ones(tmp_path):

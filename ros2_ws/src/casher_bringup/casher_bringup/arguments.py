@@ -17,6 +17,7 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 
 from casher_bringup import rehearsal
+from casher_franka.franka_config import FrankaConfig
 from casher_perception.rig import RigError, find_rig, is_path, load_rig, save_rig
 from casher_perception.rig_trust import MAX_AGE_DAYS, WORDS, accepted, doubts, words_in
 from casher_policy.episode import SIDES
@@ -60,6 +61,8 @@ class EvalArgs:
     """Folder for the bags and the report; by default runs/<date and time>."""
     host: str = ""
     """Address of the robot; not used in simulation."""
+    dynamics_factor: float = FrankaConfig.dynamics_factor
+    """Fraction of the robot's highest speed, acceleration and jerk; not used in simulation."""
     cameras: str = ""
     """Rehearsal: folder with a recording <camera>.db3 for each camera; only with an arm server on this machine."""
     judge: str = ""
@@ -128,6 +131,7 @@ def plan(args, now=None):
         raise ArgumentError(f"seed must be at most {most} for {args.episodes} episodes, got {args.seed}")
     if args.robot != "sim" and not args.host:
         raise ArgumentError(f"robot '{args.robot}' needs host:=ADDRESS, the robot's address on the network")
+    _check_dynamics(args)
     judge = args.judge or ("predicate" if args.robot == "sim" else "operator")
     if judge not in ("predicate", "operator"):
         raise ArgumentError(f"judge must be predicate or operator, got '{judge}'")
@@ -171,6 +175,16 @@ def plan(args, now=None):
         rig_path = out / "rig.yaml"
         save_rig(rig, rig_path)
     return EvalPlan(args, rig_path, out, objects, sides, judge)
+
+
+def _check_dynamics(args):
+    if args.robot != "sim":
+        try:
+            FrankaConfig(args.host, dynamics_factor=args.dynamics_factor)
+        except ValueError as error:
+            raise ArgumentError(str(error)) from error
+    elif args.dynamics_factor != FrankaConfig.dynamics_factor:
+        raise ArgumentError("dynamics_factor is for a robot, the simulator has speed:=: leave it out")
 
 
 def _trusted(path, args, now):

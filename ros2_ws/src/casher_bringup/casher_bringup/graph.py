@@ -121,4 +121,4 @@ def _playback(args, camera):
 def _arm(args):
     """A rehearsal's arm server is a process of this machine, which needs no real-time kernel and may be busy."""
     rehearsal = {"realtime": "ignore", "lease_s": 10.0} if args.cameras else {}
-    return {"robot": args.robot, "host": args.host, **rehearsal}
+    return {"robot": args.robot, "host": args.host, "dynamics_factor": args.dynamics_factor, **rehearsal}
