@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
+from casher_bringup import session_node
 from casher_bringup.session import SessionFault
 from casher_bringup.session_node import EpisodePorts, SessionNode
 from casher_msgs.action import RunPolicy
@@ -46,21 +48,27 @@ class EndlessPolicy(Node):
 
     def __init__(self, **kwargs):
         super().__init__("policy", **kwargs)
-        self.begun = threading.Event()
+        self.begun, self.may_accept, self.cancelled = threading.Event(), threading.Event(), threading.Event()
+        self.may_accept.set()
         self.server = ActionServer(
             self,
             RunPolicy,
             "/casher/run_policy",
             self.execute,
             callback_group=ReentrantCallbackGroup(),
+            goal_callback=self.accept,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
+
+    def accept(self, _):
+        return GoalResponse.ACCEPT if self.may_accept.wait(60) else GoalResponse.REJECT
 
     def execute(self, goal):
         self.begun.set()
         while not goal.is_cancel_requested:
             time.sleep(0.01)
         goal.canceled()
+        self.cancelled.set()
         return RunPolicy.Result(outcome="cancelled", steps=3)
 
 
@@ -68,6 +76,76 @@ class Goal:
     """Of a RunEpisode nobody cancels."""
 
     is_cancel_requested = False
+
+    def __init__(self):
+        self.phases = []
+
+    def publish_feedback(self, message):
+        self.phases.append(message.phase)
+
+
+class BrokenGoal:
+    """Of a RunEpisode that cannot be asked whether it is cancelled."""
+
+    @property
+    def is_cancel_requested(self):
+        raise RuntimeError("our own bug")
+
+
+PARAMETERS = {"rig": str(RIG), "robot": "fr3", "task": "put_in_sink", "policy": "random", "judge": "operator"}
+EPISODE = Episode("id", 0, "fr3", "demo", "put_in_sink", "mug", "left", 0, "random", "", "c", "s", 135)
+
+
+def test_ready_counts_only_once_the_session_has_asked_for_it(graph, tmp_path):
+    session = graph.add(SessionNode, parameters={**PARAMETERS, "out": str(tmp_path)})
+    arm, may_go, homing = graph.add(Node, "arm"), threading.Event(), threading.Event()
+
+    def home(_, response):
+        homing.set()
+        response.success = may_go.wait(60)
+        return response
+
+    arm.create_service(Trigger, "/casher/home", home)
+    ready = graph.add(Node, "operator").create_client(Trigger, "/casher/ready")
+    assert graph.wait(ready.service_is_ready)
+
+    def answer():
+        future = ready.call_async(Trigger.Request())
+        assert graph.wait(future.done)
+        return future.result()
+
+    goal = Goal()
+    with ThreadPoolExecutor() as pool:
+        resetting = pool.submit(EpisodePorts(session, goal).reset, "mug", "left", 0)
+        assert homing.wait(60)
+        early = answer()  # the arm is still on its way
+        assert not early.success and "no episode waits" in early.message
+        may_go.set()
+        assert graph.wait(lambda: any("place the mug" in phase for phase in goal.phases), 60)
+        assert not resetting.done()
+        assert answer().success
+        assert resetting.result(60) == ("mug", "left")
+    assert not answer().success
+
+
+def test_an_episode_that_the_policy_accepts_too_late_is_cancelled(graph, tmp_path, monkeypatch):
+    session = graph.add(SessionNode, parameters={**PARAMETERS, "out": str(tmp_path)})
+    policy = graph.add(EndlessPolicy)
+    policy.may_accept.clear()
+    monkeypatch.setattr(session_node, "SERVICE_TIMEOUT_S", 0.1)
+    with pytest.raises(SessionFault, match="policy_silent: the policy node did not answer"):
+        EpisodePorts(session, Goal()).run_policy(EPISODE, lambda *_: False)
+    assert not policy.begun.is_set()
+    policy.may_accept.set()
+    assert graph.wait(policy.cancelled.is_set, 60)
+
+
+def test_an_error_of_the_session_leaves_no_policy_running(graph, tmp_path):
+    session = graph.add(SessionNode, parameters={**PARAMETERS, "out": str(tmp_path)})
+    policy = graph.add(EndlessPolicy)
+    with pytest.raises(RuntimeError, match="our own bug"):
+        EpisodePorts(session, BrokenGoal()).run_policy(EPISODE, lambda *_: False)
+    assert graph.wait(policy.cancelled.is_set, 60)
 
 
 def test_a_recorder_that_fails_in_mid_episode_stops_the_policy(graph, tmp_path):

@@ -77,6 +77,7 @@ class SessionNode(Node):
         self.state = None
         self.state_arrived = threading.Condition()
         self.ready = threading.Event()
+        self.may_be_ready = False
         self.verdict = None
         self.verdict_arrived = threading.Event()
         self.may_be_judged = False
@@ -126,8 +127,12 @@ class SessionNode(Node):
                 self.recorder_failure = status.message
 
     def on_ready(self, _, response):
-        self.ready.set()
-        response.success = True
+        # A word from before the arm stood still at home says nothing about the scene.
+        response.success = self.may_be_ready
+        if response.success:
+            self.ready.set()
+        else:
+            response.message = "no episode waits for its scene to be set up"
         return response
 
     def on_judge(self, request, response):
@@ -158,13 +163,12 @@ class SessionNode(Node):
                 software=self.software,
                 horizon=self.task.horizon,
             )
-            self.ready.clear()
             self.verdict_arrived.clear()
             self.verdict = None
             try:
                 episode, bag = run_episode(template, EpisodePorts(self, goal))
             finally:
-                self.may_be_judged = False
+                self.may_be_judged = self.may_be_ready = False
             self.episodes.publish(episode_message(episode, self.now_ns()))
             result = RunEpisode.Result(episode=episode_message(episode, self.now_ns()), bag=bag)
             if goal.is_cancel_requested:
@@ -217,8 +221,11 @@ class EpisodePorts:
             self._call(self.node.stop, Trigger.Request())  # nobody watches a motion we no longer wait for
             raise
         self._require(answer.success, f"home: {answer.message}")
+        self.node.ready.clear()
+        self.node.may_be_ready = True
         self.progress(f"place the {object_name} on the {side}, then run `casher ready`")
         self._until(self.node.ready, "cancelled while the scene was being set up")
+        self.node.may_be_ready = False
         return object_name, side
 
     def _wait_for_arm(self):
@@ -267,26 +274,40 @@ class EpisodePorts:
         request = RunPolicy.Goal(
             episode_id=episode.episode_id, task=episode.task, seed=episode.seed, horizon=episode.horizon
         )
-        try:
-            handle = self.node.asker.result_of(
-                lambda: client.send_goal_async(request, on_feedback), SERVICE_TIMEOUT_S, "the policy node"
-            )
-        except TimeoutError as error:
-            raise SessionFault(f"policy_silent: {error}") from error
+        accepting = self.node.asker.ask(lambda: client.send_goal_async(request, on_feedback))
+        if not concurrent.futures.wait([accepting], SERVICE_TIMEOUT_S).done:
+            accepting.add_done_callback(self._cancel_late)
+            raise SessionFault(f"policy_silent: the policy node did not answer within {SERVICE_TIMEOUT_S:g} s")
+        handle = accepting.result()
         self._require(handle.accepted, "policy: the policy node refused the goal; its log says why")
         ending = self.node.asker.ask(handle.get_result_async)
+        try:
+            self._watch(handle, ending, enough)
+        finally:
+            if not ending.done():  # the arm moves for nobody
+                self.node.asker.ask(handle.cancel_goal_async)
+        result = ending.result().result
+        self._require(not self.node.recorder_failure, f"recorder: {self.node.recorder_failure}")
+        return PolicyEnd(result.outcome, result.fault, result.steps)
+
+    def _watch(self, handle, ending, enough):
+        """Until the policy has ended; it is cancelled when it has nothing more to do."""
         cancelled = False
         while not concurrent.futures.wait([ending], POLL_S).done:
-            self._require(client.server_is_ready(), "policy_silent: the policy node went away during the episode")
+            present = self.node.policy.server_is_ready()
+            self._require(present, "policy_silent: the policy node went away during the episode")
             judged = self.node.verdict_arrived.is_set()  # an operator's word needs no steps to hold
             # What is not recorded is not evaluated, and nothing moves without need.
             unrecorded = bool(self.node.recorder_failure)
             if not cancelled and (enough.is_set() or judged or unrecorded or self.cancelled()):
                 self.node.asker.ask(handle.cancel_goal_async)
                 cancelled = True
-        result = ending.result().result
-        self._require(not self.node.recorder_failure, f"recorder: {self.node.recorder_failure}")
-        return PolicyEnd(result.outcome, result.fault, result.steps)
+
+    def _cancel_late(self, accepting):
+        # An episode accepted after we gave up must not move the arm: nobody watches or records it.
+        handle = accepting.result()
+        if handle.accepted:
+            self.node.asker.ask(handle.cancel_goal_async)
 
     def succeeding(self):
         if self.node.config.judge == "operator":
