@@ -127,6 +127,8 @@ def leased(graph):
 def test_a_goal_whose_client_went_away_before_the_answer_does_not_keep_the_arm_for_ever(bench):
     accepted = bench.server._goal(ExecuteAction.Goal(action=int(Action.PLUS_X)))  # rclpy would now find nobody to tell
     assert accepted.name == "ACCEPT"
+    assert bench.server._promised_until_s <= time.monotonic() + PROMISE_S
+    bench.server._promised_until_s = time.monotonic() + 600.0  # however long the next lines take
     assert bench.call("home").success
     handles = []
 
@@ -136,7 +138,8 @@ def test_a_goal_whose_client_went_away_before_the_answer_does_not_keep_the_arm_f
         return handles[-1].accepted
 
     assert not accepted_again(), "a goal that was accepted a moment ago is kept the arm for"
-    assert bench.graph.wait(accepted_again, 10 * PROMISE_S)
+    bench.server._promised_until_s = time.monotonic()
+    assert bench.graph.wait(accepted_again)
     assert bench.result(handles[-1]).success and bench.arm.moves == 1
 
 
