@@ -16,6 +16,7 @@ from casher_calibration.check_command import CheckArgs
 from casher_calibration.check_command import main as check
 from casher_calibration.collect_command import CollectArgs
 from casher_calibration.collect_command import main as collect
+from casher_calibration.resume import robot_of
 from casher_calibration.rig_writing import calibrated_rig, write_rig
 from casher_calibration.samples import SessionError, load
 from casher_calibration.solution import Outlier, Residual
@@ -78,10 +79,50 @@ def test_the_report_holds_every_criterion_and_pictures_with_reprojections(walk):
     assert text.count("data:image/jpeg;base64,") == 8  # six views, the touch test of two cameras
 
 
+def of_robot(folder, robot):
+    """Let the session say that it is of this robot, or nothing."""
+    values = yaml.safe_load((folder / "session.yaml").read_text())
+    said = {"robot": robot} if robot else {}
+    (folder / "session.yaml").write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "robot"} | said))
+
+
+@pytest.fixture
+def copied(walk, solved, tmp_path, monkeypatch):
+    """The walk's session in a folder of its own, without touch test, read and solved already -> the folder."""
+    shutil.copytree(walk / "session", tmp_path / "session")
+    (tmp_path / "session/touch.yaml").unlink()
+    session, solution = solved
+    monkeypatch.setattr("casher_calibration.check_command.solve", lambda _: solution)
+    monkeypatch.setattr("casher_calibration.check_command.load", lambda _: session)
+    return tmp_path / "session"
+
+
+def test_a_rehearsal_that_fails_writes_no_rig_that_would_stand_before_the_shipped_one(copied, tmp_path, capsys):
+    assert check(CheckArgs(session=copied, kitchen=str(DEMO), rig=tmp_path / "kitchens")) == 1
+    assert "no rig file is written" in capsys.readouterr().out
+    assert not (tmp_path / "kitchens").exists()
+
+
+def test_a_session_that_does_not_say_whose_it_is_is_not_taken_for_a_real_arms(copied, tmp_path, capsys):
+    (copied / "collect.json").unlink()
+    of_robot(copied, "")
+    session = load(copied)
+    with pytest.raises(SessionError, match=r"does not say .*collect\.json"):
+        robot_of(session, copied)
+    (copied / "collect.json").write_text('{"robot": "fr3"}')
+    assert robot_of(session, copied) == "fr3"
+    with pytest.raises(SessionError, match=r"'fr3', 'sim'"):
+        robot_of(dataclasses.replace(session, robot="sim"), copied)
+    of_robot(copied, "fr3")
+    assert touch(TouchArgs(session=copied)) == 2
+    assert "--robot fr3" in capsys.readouterr().err
+
+
 def test_without_a_touch_test_the_check_fails_and_says_what_to_do(walk, tmp_path, capsys):
     shutil.copytree(walk / "session", tmp_path / "session")
     (tmp_path / "session/touch.yaml").unlink()
-    (tmp_path / "session/collect.json").unlink()  # so it counts as one of a real arm
+    (tmp_path / "session/collect.json").unlink()
+    of_robot(tmp_path / "session", "fr3")
     args = CheckArgs(session=tmp_path / "session", kitchen=str(DEMO), rig=tmp_path / "kitchens")
     assert check(args) == 1
     out = capsys.readouterr().out
@@ -130,6 +171,18 @@ def test_the_gate_draws_its_lines_where_it_says(solved):
     assert not touched.passed
     (missing,) = [c for c in gate.judge(solution) if c.figure == "touch_max_mm"]
     assert math.isnan(missing.value) and not missing.passed
+
+
+def test_views_from_before_a_camera_was_moved_are_no_samples_and_count_once(solved):
+    _, solution = solved
+    mine = [r.sample for r in solution.residuals if r.camera == "camera_left"]
+    good, moved = judged(solution, outliers=[]), [Outlier(i, "camera_left", "the camera was moved") for i in mine[:12]]
+    after = judged(solution, outliers=moved)
+    assert after["samples"].value == len(mine) - 12 < 20 <= good["samples"].value
+    assert after["rejected_share"].value == round(12 / len(solution.residuals), 3)
+    partly = [r for r in solution.held_out if r.sample in mine[::2]]
+    share = judged(solution, outliers=[], held_out=partly)["held_out_share"]
+    assert good["held_out_share"].passed and not share.passed
 
 
 def test_a_real_calibration_is_kept_beside_the_one_that_replaces_it(tmp_path, solved):

@@ -14,15 +14,19 @@ from casher_calibration.collect_command import CollectArgs, main
 from casher_calibration.collector import CollectError, Collector, coverage, rotation_spread, wait_for_rest
 from casher_calibration.detection import BoardProblem
 from casher_calibration.drive import collect
-from casher_calibration.kitchen_rig import rig_of
+from casher_calibration.kitchen_rig import Space, keep_new, rig_of
 from casher_calibration.reach import Reach
 from casher_calibration.rehearsal import rehearsal
-from casher_calibration.samples import SessionCamera, create, load
+from casher_calibration.resume import begin_or_go_on
+from casher_calibration.samples import SessionCamera, SessionError, create, load
 from casher_franka.arm import ArmFault
+from casher_perception.camera_model import Intrinsics
 from casher_perception.rig import RigError
 
 DEMO = Path(__file__).parents[1] / "ros2_ws/src/casher_bringup/config/kitchens/demo.yaml"
 BOARD = Board()
+SPACE = Space((0.2, -0.4, 0.05), (0.7, 0.4, 0.6), 0.1)
+STATED = {"table_m": SPACE.table_m, "box_low": SPACE.low, "box_high": SPACE.high}
 
 
 @pytest.fixture(autouse=True)
@@ -180,8 +184,14 @@ def test_a_session_is_driven_kept_and_gone_on_with_but_not_with_other_things(tmp
     assert set(counts) == set(session.cameras) and counts["camera_left"].sum() > 7 * 8
     assert main(args(tmp_path, poses=7, square_mm=35.0)) == 2
     assert main(args(tmp_path, poses=7, seed=5)) == 2
+    assert main(args(tmp_path, poses=7, width=640, height=360)) == 2
     said = capsys.readouterr().err
-    assert "its board is" in said and "rehearsal with seed 0" in said and "--session" in said
+    assert (
+        "its board is" in said
+        and "rehearsal with seed 0" in said
+        and "1280 x 720 pixels, now it has 640 x 360" in said
+        and "--session" in said
+    )
     assert main(CollectArgs(kitchen="demo", images=tmp_path / "s")) == 1
     out = capsys.readouterr().out
     assert "seen by every camera" in out and "the check needs 20" in out
@@ -202,8 +212,10 @@ def test_the_pose_of_an_earlier_sample_is_not_taken_again(tmp_path, apparatus):
         ({"robot": "fr3"}, "needs --host"),
         ({"poses": 3}, "5 .. 200"),
         ({"kitchen": "atlantis"}, "--serials LEFT RIGHT"),
-        ({"kitchen": "atlantis", "serials": ("1", "1")}, "two serials are needed"),
-        ({"kitchen": "atlantis", "serials": ("1", "2")}, "rehearse with --kitchen demo"),
+        ({"kitchen": "atlantis", "serials": ("1", "2"), "robot": "fr3", "host": "127.0.0.9"}, "--box-low X Y Z"),
+        ({"table_m": 0.1}, "all are needed, or none"),
+        ({"kitchen": "atlantis", "serials": ("1", "1"), **STATED}, "two serials are needed"),
+        ({"kitchen": "atlantis", "serials": ("1", "2"), **STATED}, "rehearse with --kitchen demo"),
         ({"paper": "b5"}, "known are a4, a3"),
     ],
 )
@@ -213,12 +225,46 @@ def test_arguments_that_cannot_work_are_refused_with_what_to_do(tmp_path, capsys
     assert not (tmp_path / "s").exists()
 
 
-def test_a_kitchen_without_a_rig_file_begins_uncalibrated():
-    rig = rig_of("granny", ("123", "456"))
+def test_a_kitchen_without_a_rig_file_begins_uncalibrated_with_the_box_that_was_stated(tmp_path, monkeypatch):
+    monkeypatch.setenv("CASHER_KITCHENS", str(tmp_path / "kitchens"))
+    rig = rig_of("granny", ("123", "456"), SPACE)
     assert rig.calibration.status == "uncalibrated"
+    assert (rig.workspace_low, rig.workspace_high, rig.table_m) == (SPACE.low, SPACE.high, SPACE.table_m)
     assert {name: mount.serial for name, mount in rig.cameras.items()} == {"camera_left": "123", "camera_right": "456"}
-    with pytest.raises(RigError, match="granny"):
+    with pytest.raises(RigError, match=r"granny.*--serials.*--table-m"):
         rig_of("granny")
+    keep_new(rig)
+    again = rig_of("granny", ("123", "457"), SPACE)
+    assert again.table_m == 0.1 and again.cameras["camera_right"].serial == "457"
+    with pytest.raises(RigError, match="correct the file"):
+        rig_of("granny", (), dataclasses.replace(SPACE, table_m=0.2))
+
+
+def test_serials_do_not_make_a_new_kitchen_of_a_rig_file_that_cannot_be_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CASHER_KITCHENS", str(tmp_path))
+    (tmp_path / "granny.yaml").write_text(DEMO.read_text().replace("workspace:", "workspaec:"))
+    for kitchen in ("granny", str(tmp_path / "grany.yaml")):
+        real = {"robot": "fr3", "host": "127.0.0.9", "serials": ("1", "2"), **STATED}
+        assert main(args(tmp_path, kitchen=kitchen, **real)) == 2
+    said = capsys.readouterr().err
+    assert "granny.yaml: the rig lacks workspace" in said and "no rig file" in said
+
+
+@pytest.mark.parametrize("change", [{"low": (0.9, -0.4, 0.05)}, {"table_m": 0.7}, {"table_m": float("nan")}])
+def test_a_box_that_is_none_is_refused_with_what_to_measure(change):
+    with pytest.raises(RigError, match="measure in the robot's base frame"):
+        dataclasses.replace(SPACE, **change)
+
+
+def test_a_session_is_not_gone_on_with_at_other_intrinsics(tmp_path):
+    def begin(fx):
+        own = {"camera_left": SessionCamera("1", Intrinsics(640, 480, fx, 600.0, 320.0, 240.0))}
+        return begin_or_go_on(tmp_path / "s", BOARD, own, "granny", "fr3", 0)
+
+    begin(600.0)
+    assert begin(600.0).robot == "fr3"
+    with pytest.raises(SessionError, match=r"camera_left had the intrinsics .*600.*606"):
+        begin(606.0)
 
 
 def test_the_page_shows_the_cameras_and_takes_a_sample_when_its_button_is_pressed(tmp_path, monkeypatch):

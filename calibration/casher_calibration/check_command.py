@@ -1,6 +1,5 @@
 """`casher calibrate check`: solve, judge, write the kitchen's rig file and a report."""
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,9 @@ import tyro
 
 from casher_calibration import gate
 from casher_calibration.check_report import write_report
-from casher_calibration.collect_command import ABOUT, REFUSALS
+from casher_calibration.collect_command import REFUSALS
 from casher_calibration.kitchen_rig import own_folder, rig_of_session
+from casher_calibration.resume import robot_of
 from casher_calibration.rig_writing import calibrated_rig, made_at, write_rig
 from casher_calibration.samples import SessionError, load
 from casher_calibration.solve import solve
@@ -50,14 +50,13 @@ def _check(args):
         raise SessionError(f"{folder} is of kitchen {session.kitchen!r}, not {kitchen!r}")
     if session.eye_in_hand:
         raise SessionError(f"{folder} has its cameras on the gripper: only cameras that stand go into a rig file")
+    rehearsed = robot_of(session, folder) == "sim"
     solution = solve(session)
     touch = load_touch(folder, session)
     errors = None if touch is None else touch_errors(touch, session, solution)
     plane = None if touch is None else plane_error(touch, session, solution)
     criteria = gate.judge(solution, errors)
     good = gate.passed(criteria)
-    about = Path(folder) / ABOUT
-    rehearsed = about.exists() and json.loads(about.read_text()).get("robot") == "sim"
     extra = {} if plane is None else {"plane_rms_mm": 1e3 * plane.rms_m, "plane_gap_mm": 1e3 * plane.gap_m}
     extra = {name: round(value, 2) for name, value in extra.items()}
     rig = calibrated_rig(
@@ -70,13 +69,15 @@ def _check(args):
     for text in [*solution.warnings, *(f"advice: {text}" for text in solution.advice[:1])]:
         print(f"  {text}")
     print(f"report: {report}")
-    if args.write:
+    if rehearsed and not good:
+        print("no rig file is written: a rehearsal that failed is of no use to anybody")
+    elif args.write:
         path, kept = write_rig(rig, args.rig or own_folder())
         print(f"rig file: {path}, status {rig.calibration.status}" + (f"; the one before: {kept}" if kept else ""))
     if good and rehearsed:
         print("a rehearsal without hardware: the rig file is for the simulator, a real arm refuses it")
-    accept = "" if rehearsed else " unless told calibration:=accept-failed"
-    print("passed" if good else f"FAILED: 'casher eval' refuses this rig{accept}")
+    refused = "" if rehearsed else ": 'casher eval' refuses this rig unless told calibration:=accept-failed"
+    print("passed" if good else f"FAILED{refused}")
     return 0 if good else 1
 
 

@@ -1,7 +1,6 @@
 """`casher calibrate collect`: the samples of a calibration, with the arm driving, guided by hand, or from images."""
 
 import dataclasses
-import json
 import queue
 import sys
 import threading
@@ -17,20 +16,18 @@ from casher_calibration.collect_page import Page
 from casher_calibration.collector import CollectError, Collector, rotation_spread
 from casher_calibration.detection import BoardProblem
 from casher_calibration.drive import collect
-from casher_calibration.kitchen_rig import rig_of
+from casher_calibration.kitchen_rig import keep_new, rig_of, space_of
 from casher_calibration.reach import Reach
-from casher_calibration.samples import FILE, SessionCamera, SessionError, create, load
+from casher_calibration.resume import begin_or_go_on
+from casher_calibration.samples import ROBOTS, SessionError, load
 from casher_calibration.solution import SolveError
 from casher_franka.arm import ArmFault
 from casher_perception.rig import RigError
 
-ROBOTS = ("sim", "fr3", "panda")
 GATE = 20
 """Samples without which the check does not pass."""
-ABOUT = "collect.json"
 PLACE = "place the arm so that every camera sees the whole board, 10 cm free all around it; then Start"
 LIVE_S = 0.7
-OLD_S = 12 * 3600.0
 REFUSALS = (BoardError, BoardProblem, CollectError, RigError, SessionError, SolveError, ArmFault)
 
 
@@ -54,6 +51,12 @@ class CollectArgs:
     """Samples that every camera must see."""
     serials: tuple[str, ...] = ()
     """Serials of the left and the right camera, for a kitchen without a rig file or with new cameras."""
+    table_m: float | None = None
+    """New kitchen: height of the worktop in the robot's base frame [m]."""
+    box_low: tuple[float, float, float] | None = None
+    """New kitchen: lowest corner (x, y, z) of the box the tool may move in, base frame [m]."""
+    box_high: tuple[float, float, float] | None = None
+    """New kitchen: highest corner of that box."""
     paper: str = "a4"
     """The board: a4 or a3."""
     square_mm: float = 0.0
@@ -93,11 +96,15 @@ def _live(args):
     if not 5 <= args.poses <= 200:
         raise CollectError(f"poses must lie in 5 .. 200, got {args.poses}; {GATE} and more can pass the check")
     board = _board(args)
-    rig = _sized(rig_of(args.kitchen, args.serials), args)
+    space = space_of(args.box_low, args.box_high, args.table_m)
+    own = rig_of(args.kitchen, args.serials, space)
+    rig = _sized(own, args)
     folder = args.session or Path("calibrations") / f"{rig.kitchen}_{date.today():%Y-%m-%d}"
     arm, cameras = _apparatus(args, rig, board)
     try:
-        session = _session(folder, board, cameras, rig.kitchen, args)
+        if args.robot != "sim":
+            keep_new(own)
+        session = begin_or_go_on(folder, board, cameras, rig.kitchen, args.robot, args.seed)
         return _run(args, Collector(folder, session, arm, cameras), _reach(args, rig))
     finally:
         for camera in cameras.values():
@@ -251,32 +258,3 @@ def _reach(args, rig):
     table_m = rig.workspace_low[2] if rig.table_m is None else rig.table_m
     robot = "fr3" if args.robot == "sim" else args.robot
     return Reach(rig.workspace_low, rig.workspace_high, table_m, robot, np.zeros((0, 3)))
-
-
-def _session(folder, board, cameras, kitchen, args):
-    """The folder's session if it goes with board and cameras, else a new one."""
-    own = {name: SessionCamera(camera.serial, camera.intrinsics) for name, camera in cameras.items()}
-    if not (Path(folder) / FILE).exists():
-        session = create(folder, board, own, kitchen=kitchen)
-        about = {"robot": args.robot, "started": time.time(), "seed": args.seed}
-        (Path(folder) / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
-        return session
-    session = load(folder)
-    age_s = time.time() - (Path(folder) / FILE).stat().st_mtime
-    about = json.loads((Path(folder) / ABOUT).read_text()) if (Path(folder) / ABOUT).exists() else {}
-    wrong = {
-        f"its last sample is {age_s / 3600:.0f} hours old and the cameras may have moved since": age_s > OLD_S,
-        f"its board is {session.board}, stated is {board}": session.board != board,
-        f"its cameras are {_serials(session.cameras)}, connected are {_serials(own)}": _serials(session.cameras)
-        != _serials(own),
-        f"it is of robot {about.get('robot')!r}": about.get("robot") not in (None, args.robot),
-        f"it is of a rehearsal with seed {about.get('seed')}": args.robot == "sim" and about.get("seed") != args.seed,
-    }
-    if reasons := [text for text, is_so in wrong.items() if is_so]:
-        raise SessionError(f"cannot go on with {folder}: {'; '.join(reasons)}; name a new folder with --session")
-    print(f"going on with {folder}: {len(session.samples)} samples")
-    return session
-
-
-def _serials(cameras):
-    return {name: camera.serial for name, camera in cameras.items()}

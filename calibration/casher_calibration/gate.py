@@ -45,18 +45,23 @@ class Criterion:
 def judge(solution, touch_errors=None, options=None):
     """Solution and [touch.TouchError] (None: no touch test) -> [Criterion]."""
     options = options or Options()
-    views = {name: sum(r.camera == name for r in solution.residuals) for name in solution.T_base_camera}
+    cameras = list(solution.T_base_camera)
+    left_out = {(o.sample, name) for o in solution.outliers for name in cameras if o.camera in (None, name)}
+    # a camera that was moved leaves residuals of the views before, yet they say nothing of where it stands now
+    views = {(r.sample, r.camera) for r in solution.residuals} | left_out
+    kept = {name: sum(camera == name for _, camera in views - left_out) for name in cameras}
+    predicted = {(r.sample, r.camera) for r in solution.held_out} - left_out
+    held_out = min(
+        sum(camera == name for _, camera in predicted) / max(1, kept[name]) / max(1, options.folds) for name in cameras
+    )
     centres = [residual.board_centre_m for residual in solution.held_out]
     between = [distance for _, distance in solution.camera_to_camera]
-    several = len(solution.T_base_camera) > 1
-    used = len(solution.residuals)
-    rejected = sum(1 if outlier.camera else len(views) for outlier in solution.outliers)
-    held_out = 1.0 / options.folds if centres else 0.0
+    several = len(cameras) > 1
     worst = max((error.distance_m for error in touch_errors), default=np.nan) if touch_errors is not None else np.nan
     more = "take more samples: run 'casher calibrate collect' again, it goes on"
     shaken = "look in the report for views that stand out; is the board stiff, held tight, and its size measured"
     criteria = [
-        Criterion("samples of each camera", "samples", min(views.values(), default=0), SAMPLES, False, more),
+        Criterion("samples of each camera", "samples", min(kept.values()), SAMPLES, False, more),
         Criterion("share held out in turn", "held_out_share", round(held_out, 3), HELD_OUT_SHARE, False, more),
         Criterion("board centre, held out [mm]", "held_out_centre_mm", _mm(centres), 1e3 * CENTRE_M, True, shaken),
     ]
@@ -79,7 +84,7 @@ def judge(solution, touch_errors=None, options=None):
         Criterion(
             "share of views rejected",
             "rejected_share",
-            round(rejected / max(1, used + rejected), 3),
+            round(len(left_out) / max(1, len(views)), 3),
             OUTLIER_SHARE,
             True,
             "the report names them: was something moved while collecting",

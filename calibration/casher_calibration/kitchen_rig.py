@@ -1,16 +1,22 @@
 """Where a kitchen's rig file is, and the one to begin with in a kitchen that has none."""
 
 import dataclasses
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 
-from casher_perception.rig import Calibration, CameraMount, Rig, RigError, find_rig, load_rig
+from casher_perception.rig import Calibration, CameraMount, Rig, RigError, find_rig, load_rig, save_rig
 
 OWN = Path("kitchens")
 """Below the folder one works in; $CASHER_KITCHENS where that is set."""
-WORKSPACE = ((0.15, -0.65, -0.28), (0.85, 0.65, 0.85))
+UNCALIBRATED = Calibration("none", "1970-01-01", "uncalibrated")
+MEASURE = (
+    "measure in the robot's base frame (metres, x forward, y left, z up from its foot): --table-m Z, the worktop's "
+    "height; --box-low X Y Z and --box-high X Y Z, the corners of the box the tool may move in, clear of all walls and "
+    "shelves, with the worktop inside"
+)
 NAMES = ("camera_left", "camera_right")
 SIZE, RATE_HZ = (640, 480), 30.0
 """Of the streams that evaluations use."""
@@ -33,17 +39,47 @@ def own_folder():
     return Path(os.environ.get("CASHER_KITCHENS") or OWN)
 
 
-def rig_of(kitchen, serials=()):
-    """The kitchen's Rig, calibrated or not; with two serials (left, right) a new kitchen's. RigError: what to do."""
-    try:
-        rig = load_rig(find_rig(kitchen, folders()), calibrated=False)
-    except RigError as error:
-        if not serials:
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """Where a new kitchen's arm may be [m], base frame; RigError when it is none."""
+
+    low: tuple
+    high: tuple
+    table_m: float
+
+    def __post_init__(self):
+        numbers = (*self.low, *self.high, self.table_m)
+        if not all(map(math.isfinite, numbers)) or not all(a < b for a, b in zip(self.low, self.high, strict=True)):
+            raise RigError(f"the box must have a low and a high corner, got {self.low} and {self.high}; {MEASURE}")
+        if not self.low[2] <= self.table_m < self.high[2]:
             raise RigError(
-                f"{error}. For a new kitchen state the cameras' serials: casher calibrate collect --kitchen {kitchen} "
-                "--serials LEFT RIGHT ('rs-enumerate-devices -s' lists them)"
-            ) from None
-        return _new(kitchen, serials)
+                f"the worktop must lie within the box's {self.low[2]} .. {self.high[2]} m, got {self.table_m} m; "
+                f"{MEASURE}"
+            )
+
+
+def space_of(low, high, table_m):
+    """As stated -> Space, or None when nothing was; RigError for a part of it."""
+    stated = (low, high, table_m)
+    if all(value is None for value in stated):
+        return None
+    if any(value is None for value in stated):
+        raise RigError(f"of --table-m, --box-low and --box-high all are needed, or none; {MEASURE}")
+    return Space(tuple(low), tuple(high), table_m)
+
+
+def rig_of(kitchen, serials=(), space=None):
+    """The kitchen's Rig, calibrated or not; RigError: what to do.
+
+    With two serials (left, right) and a Space, also that of a kitchen of which there is no rig file yet.
+    """
+    try:
+        path = find_rig(kitchen, folders())
+    except RigError as error:
+        return _new(kitchen, serials, space, error)
+    rig = load_rig(path, calibrated=False)
+    if space and space != (has := Space(rig.workspace_low, rig.workspace_high, _table(rig))):
+        raise RigError(f"{path} says {has}, stated is {space}: correct the file, or leave the statement out")
     if serials:
         _require_two(serials)
         cameras = {
@@ -56,13 +92,7 @@ def rig_of(kitchen, serials=()):
 
 def rig_of_session(session, kitchen=""):
     """The Rig of the session's kitchen, with the session's cameras; RigError when they are not the kitchen's."""
-    kitchen = kitchen or session.kitchen
-    try:
-        rig = rig_of(kitchen)
-    except RigError:
-        if set(session.cameras) != set(NAMES):
-            raise
-        rig = rig_of(kitchen, [session.cameras[name].serial for name in NAMES])
+    rig = rig_of(kitchen or session.kitchen)
     if set(session.cameras) != set(rig.cameras):
         raise RigError(f"the session has the cameras {sorted(session.cameras)}, the kitchen {sorted(rig.cameras)}")
     cameras = {
@@ -71,11 +101,27 @@ def rig_of_session(session, kitchen=""):
     return dataclasses.replace(rig, cameras=cameras)
 
 
-def _new(kitchen, serials):
+def keep_new(rig):
+    """Write the rig file of a kitchen that had none: its box is then the one that was stated, for good."""
+    path = own_folder() / f"{rig.kitchen}.yaml"
+    if rig.calibration == UNCALIBRATED and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_rig(rig, path)
+
+
+def _new(kitchen, serials, space, error):
+    lacks = [] if serials else ["its cameras with --serials LEFT RIGHT ('rs-enumerate-devices -s' lists them)"]
+    lacks += [] if space else [f"where its arm may be: {MEASURE}"]
+    if lacks:
+        raise RigError(f"{error}; --kitchen demo to rehearse. Of a new kitchen state {', and '.join(lacks)}")
     _require_two(serials)
     T = np.eye(4)  # nobody may rely on it: the status says uncalibrated
     mounts = {name: CameraMount(serial, T, *SIZE, RATE_HZ) for name, serial in zip(NAMES, serials, strict=True)}
-    return Rig(kitchen, Calibration("none", "1970-01-01", "uncalibrated"), *WORKSPACE, mounts)
+    return Rig(kitchen, UNCALIBRATED, space.low, space.high, mounts, space.table_m)
+
+
+def _table(rig):
+    return rig.workspace_low[2] if rig.table_m is None else rig.table_m
 
 
 def _require_two(serials):

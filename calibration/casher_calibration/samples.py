@@ -2,6 +2,7 @@
 
     version: 1
     kitchen: demo                     # may be left out
+    robot: fr3                        # sim, fr3 or panda; without it a check refuses
     eye_in_hand: false
     board: {squares_x: 7, squares_y: 5, square_m: 0.036, marker_m: 0.027, dictionary: DICT_4X4_50}
     cameras:
@@ -32,6 +33,7 @@ from casher_perception.geometry import pose_matrix, position_quat, require_rigid
 
 VERSION = 1
 FILE = "session.yaml"
+ROBOTS = ("sim", "fr3", "panda")
 _WANT_A_PERSON = ("wrong_dictionary", "mirrored", "wrong_size")
 
 
@@ -75,6 +77,8 @@ class Session:
     kitchen: str = ""
     unusable: list = field(default_factory=list)
     """(sample's index, camera, why) of every image without usable corners."""
+    robot: str = ""
+    """One of ROBOTS, sim being a rehearsal; empty in a file that does not say it."""
 
 
 def image_path(folder, index, camera):
@@ -82,12 +86,12 @@ def image_path(folder, index, camera):
     return Path(folder) / f"{index:03d}_{camera}.png"
 
 
-def create(folder, board, cameras, eye_in_hand=False, kitchen=""):
+def create(folder, board, cameras, eye_in_hand=False, kitchen="", robot=""):
     """Begin a session in a folder that has none -> Session. To go on with one that exists: `load`."""
     folder = Path(folder)
     if (folder / FILE).exists():
         raise SessionError(f"{folder} already holds a session: resume it, or choose another folder")
-    session = Session(board, dict(cameras), [], eye_in_hand, kitchen)
+    session = Session(board, dict(cameras), [], eye_in_hand, kitchen, robot=robot)
     folder.mkdir(parents=True, exist_ok=True)
     _write(session, folder)
     return session
@@ -154,12 +158,17 @@ def _read(folder):
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise SessionError(f"cannot read {path}: {error}") from None
     needed = {"version", "eye_in_hand", "board", "cameras", "samples"}
-    if not isinstance(values, dict) or not needed <= set(values) <= needed | {"kitchen"}:
-        raise SessionError(f"{path} must hold {', '.join(sorted(needed))} and may hold kitchen, got {_keys(values)}")
+    if not isinstance(values, dict) or not needed <= set(values) <= needed | {"kitchen", "robot"}:
+        raise SessionError(
+            f"{path} must hold {', '.join(sorted(needed))}, may hold kitchen, robot; got {_keys(values)}"
+        )
     if values["version"] != VERSION:
         raise SessionError(f"{path}: version must be {VERSION}, got {values['version']!r}")
     if not isinstance(values["eye_in_hand"], bool) or not isinstance(values["samples"], list):
         raise SessionError(f"{path}: eye_in_hand must be true or false, samples a list")
+    robot = str(values.get("robot") or "")
+    if robot not in ("", *ROBOTS):
+        raise SessionError(f"{path}: robot must be one of {', '.join(ROBOTS)}, got {robot!r}")
     if not isinstance(values["cameras"], dict) or not values["cameras"]:
         raise SessionError(f"{path}: cameras must be a mapping with at least one camera, got {values['cameras']!r}")
     try:
@@ -167,7 +176,8 @@ def _read(folder):
         cameras = {name: _camera(name, camera) for name, camera in values["cameras"].items()}
     except (BoardError, ValueError) as error:
         raise SessionError(f"{path}: {error}") from None
-    return values, Session(board, cameras, [], values["eye_in_hand"], str(values.get("kitchen") or ""))
+    kitchen = str(values.get("kitchen") or "")
+    return values, Session(board, cameras, [], values["eye_in_hand"], kitchen, robot=robot)
 
 
 def _camera(name, values):
@@ -225,6 +235,7 @@ def _write(session, folder):
     values = {
         "version": VERSION,
         "kitchen": session.kitchen,
+        **({"robot": session.robot} if session.robot else {}),
         "eye_in_hand": session.eye_in_hand,
         "board": session.board.to_dict(),
         "cameras": cameras,

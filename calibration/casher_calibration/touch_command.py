@@ -15,6 +15,7 @@ from casher_calibration.collector import CollectError, wait_for_rest
 from casher_calibration.detect import detect
 from casher_calibration.detection import BoardProblem
 from casher_calibration.kitchen_rig import rig_of_session
+from casher_calibration.resume import robot_of
 from casher_calibration.samples import load
 from casher_calibration.touch import Touch, corners_to_touch, save_touch
 
@@ -52,6 +53,8 @@ def main(args):
 def _take(args, session):
     if args.robot not in ROBOTS:
         raise CollectError(f"unknown robot {args.robot!r}: known are {', '.join(ROBOTS)}")
+    if (args.robot == "sim") != ((was := robot_of(session, args.session)) == "sim"):
+        raise CollectError(f"{args.session} is of robot {was!r}: its touch test is taken with --robot {was}")
     if args.robot == "sim":
         return _rehearsed(args, session)
     if not args.host:
