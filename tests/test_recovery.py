@@ -1,5 +1,7 @@
 """The recovery ladder: one rung at a time, and down again only after a long calm. Driver calls that never return."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -64,3 +66,16 @@ def test_a_call_that_hangs_is_left_behind_with_its_name():
     with pytest.raises(DriverHang, match=r"hangs in 'pipeline.stop' for more than 0.05 s"):
         within(0.05, "pipeline.stop", never.wait)
     never.set()
+
+
+HOLDS_THE_LOCK = """
+import ctypes
+from casher_perception import driver_call
+driver_call.GRACE_S = -59.0  # with the limit below: ends after a second, and the limit itself is never reached
+driver_call.within(60.0, "pipeline.start", ctypes.PyDLL(None).sleep, 600)  # PyDLL keeps Python's lock
+"""
+
+
+def test_a_call_that_lets_no_other_thread_run_ends_the_process():
+    done = subprocess.run([sys.executable, "-c", HOLDS_THE_LOCK], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "Timeout (0:00:01)" in done.stderr, done.stderr

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pyrealsense2 as rs
 
-from casher_perception.driver_call import DriverHang, within
+from casher_perception.driver_call import DriverHang, or_exit, within
 from casher_perception.realsense_device import CameraError, connected, start
 from casher_perception.realsense_options import FixedExposure, prepare
 from casher_perception.realsense_stamps import PlaybackClock, StampError, capture_ns
@@ -122,7 +122,7 @@ class RealSenseSource:
         return min(capture_ns(frame, self._period_ns) for frame in frames)
 
     def _climb(self, rung, now_s):
-        if self.serial not in connected(self._context):
+        if self.serial not in self._connected():
             self._warn("unplugged, or without power: waiting for it")
             self._let_go(now_s)
             return
@@ -153,7 +153,7 @@ class RealSenseSource:
 
     def _await_camera(self, timeout_s):
         now_s = self._now_s()
-        if now_s >= self._not_before_s and self.serial in connected(self._context):
+        if now_s >= self._not_before_s and self.serial in self._connected():
             try:
                 self._start()
             except RuntimeError as error:
@@ -164,23 +164,23 @@ class RealSenseSource:
         if now_s - self._absent_since_s > self._limits.absent_s:
             raise CameraError(
                 f"camera {self.serial} has been away for {self._limits.absent_s:g} s ({self._trouble}): check cable "
-                f"and port; connected are {_names(connected(self._context))}"
+                f"and port; connected are {_names(self._connected())}"
             )
         time.sleep(min(timeout_s, 0.2))
 
     def _first_start(self):
         until_s = self._now_s() + self._limits.appear_s
-        while self.serial not in connected(self._context):
+        while self.serial not in self._connected():
             if self._now_s() > until_s:
                 raise CameraError(
                     f"no camera with the serial {self.serial} is connected; connected are "
-                    f"{_names(connected(self._context))}: check its cable and port, or the serials in the rig file"
+                    f"{_names(self._connected())}: check its cable and port, or the serials in the rig file"
                 )
             time.sleep(0.05)
         try:
             self._start()
         except RuntimeError as error:
-            device = connected(self._context).get(self.serial)
+            device = self._connected().get(self.serial)
             usb = rs.camera_info.usb_type_descriptor
             port = device.get_info(usb) if device is not None and device.supports(usb) else "unknown"
             raise CameraError(
@@ -199,6 +199,10 @@ class RealSenseSource:
         prepare(*sensors, self._mount.sync)
         self._exposure.opened(*sensors)
         self._ladder.started(self._now_s())
+
+    def _connected(self):
+        with or_exit(self._limits.hang_s):
+            return connected(self._context)
 
     def _stop(self):
         camera, self._camera = self._camera, None
