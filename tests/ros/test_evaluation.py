@@ -209,10 +209,14 @@ def mute(camera):
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     client = AsyncParameterClient(node, "sim")
-    assert client.wait_for_services(10.0)
-    future = client.set_parameters([Parameter("mute_camera", value=camera)])
-    executor.spin_until_future_complete(future, 10.0)
-    assert future.result().results[0].successful
+    assert client.wait_for_services(30.0)
+
+    def is_set():
+        future = client.set_parameters([Parameter("mute_camera", value=camera)])
+        executor.spin_until_future_complete(future, 10.0)
+        return future.done() and future.result().results[0].successful
+
+    until(is_set, 30)
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown(context=context)
