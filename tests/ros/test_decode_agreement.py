@@ -30,7 +30,8 @@ def arm_class(request, graph):
         graph.add(SimNode, parameters={"rig": RIG, "crop_low": LOW, "crop_high": HIGH})
         return SimArm
     host = request.getfixturevalue("fr3_host")
-    graph.add(ArmNode, parameters={"rig": RIG, "host": host, "dynamics_factor": 0.8, "realtime": "ignore", "lease_s": 0.0})
+    quick = {"dynamics_factor": 0.8, "realtime": "ignore", "lease_s": 0.0}
+    graph.add(ArmNode, parameters={"rig": RIG, "host": host, **quick})
     return FrankaArm
 
 
