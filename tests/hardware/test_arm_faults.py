@@ -74,7 +74,11 @@ def test_a_pressed_user_stop_ends_a_motion_and_refuses_recovery_until_released(r
         rig.arm.recover()
     assert rig.arm.state().fault == "user_stop"
     rig.robot.inject("release")
-    wait(lambda: rig.arm.state().fault == "")
+    wait(lambda: rig.arm._measured[1].mode == "")
+    assert rig.arm.state().fault == "user_stop", "a released button alone starts nothing"
+    with pytest.raises(ArmFault, match="user_stop"):
+        rig.arm.home()
+    assert stands_still(rig.robot)
     moves_again(rig)
 
 

@@ -33,9 +33,9 @@ class ArmState:
 
 FAULTS = {
     "reflex": "the arm met something or a limit and stopped itself: clear the cause, then `recover`",
-    "user_stop": "the user stop is pressed: release it",
+    "user_stop": "the user stop was pressed, or the arm guided by hand: release it, then `recover`",
     "stopped": "`stop` was called: `recover` when it is safe",
-    "connection_lost": "the robot does not answer: check cable and FCI, then restart the arm node",
+    "connection_lost": "the robot does not answer: check cable and FCI, then `recover`",
     "outside_workspace": "the target lies outside the kitchen's workspace box",
     "unreachable": "no joint configuration near the present one reaches the target",
     "joint_limit": "a joint would come to the end of its range",
@@ -43,7 +43,7 @@ FAULTS = {
     "table": "the arm would come too near to the worktop",
     "lease": "who asked for the motion has gone silent: start it again",
     "gripper": "the gripper did not do as told: check that it is homed and free",
-    "not_settled": "the arm did not come to rest in time",
+    "not_settled": "the arm did not come to rest in time, or something holds it far from its target: clear the cause",
     "unsafe": "the safety core refused a target that no action gives: report it",
 }
 """Name of every fault of an arm and what to do about it."""

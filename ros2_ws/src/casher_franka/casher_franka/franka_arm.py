@@ -35,7 +35,7 @@ class FrankaArm:
     def __init__(self, connect):
         self._connect = connect
         self._motion = threading.Lock()
-        self._stopped = self._moving = False
+        self._stopped = self._moving = self._user_stopped = False
         self._lost = ""
         self._closed = threading.Event()
         self._driver = None
@@ -105,7 +105,7 @@ class FrankaArm:
                 self._next_measurement()
             if name := self._measured[1].mode:
                 raise ArmFault(name, self._measured[1].errors)
-            self._stopped = False
+            self._stopped = self._user_stopped = False
 
     def close(self):
         """See `Arm`."""
@@ -125,6 +125,7 @@ class FrankaArm:
         try:
             driver = self._connect()
             self._measured = time.time_ns(), driver.measure()
+            self._hold()
             self._hand.measured = driver.measure_hand()
         except (Lost, Failed) as error:
             raise ArmFault("connection_lost", str(error)) from error
@@ -156,6 +157,12 @@ class FrankaArm:
     def _take(self, measured):
         if measured.clock_s != self._measured[1].clock_s or measured.mode != self._measured[1].mode:
             self._measured = time.time_ns(), measured
+            self._hold()
+
+    def _hold(self):
+        """Keep a user stop in mind: an arm must not start by itself when the button is released."""
+        if self._measured[1].mode == "user_stop":
+            self._user_stopped = True
 
     def _next_measurement(self):
         """Wait for a measurement made after now; False when none comes."""
@@ -169,7 +176,9 @@ class FrankaArm:
     def _fault(self):
         if self._lost:
             return "connection_lost"
-        return self._measured[1].mode or ("stopped" if self._stopped else "")
+        if name := self._measured[1].mode:
+            return name
+        return "user_stop" if self._user_stopped else "stopped" if self._stopped else ""
 
     @contextlib.contextmanager
     def _one_motion(self):
@@ -207,7 +216,10 @@ class FrankaArm:
             T_command[:3, 3] += T_target[:3, 3] - T_measured[:3, 3]
             T_command[:3, :3] = T_target[:3, :3] @ T_measured[:3, :3].T @ T_command[:3, :3]
             if not near(T_command, T_target, CORRECTED_M, CORRECTED_RAD):
-                return
+                break
+        if not near(T_target, T_measured, CORRECTED_M, CORRECTED_RAD):
+            off_m = np.linalg.norm(T_target[:3, 3] - T_measured[:3, 3])
+            raise ArmFault("not_settled", f"something holds the arm, {off_m:.3f} m from its target")
 
     def _run(self, begin):
         """Carry a motion out that begin(fraction of the dynamics) starts; ArmFault once the arm stands still."""

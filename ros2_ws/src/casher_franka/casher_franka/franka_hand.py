@@ -89,6 +89,7 @@ class FrankaHand:
         finally:
             self._gripping = False
         if self._stopped():
+            self._done = False  # nobody knows what the fingers hold by now: the next command is carried out
             raise ArmFault("stopped")
         if not self._done:
             self._knows_range = False

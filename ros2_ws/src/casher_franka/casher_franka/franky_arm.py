@@ -15,7 +15,12 @@ from casher_franka.joint_way import joints_to
 from casher_policy.action import OPEN_WIDTH_M
 
 PLANNER_FAILED = "Motion planner failed"
-_MODES = {franky.RobotMode.Reflex: "reflex", franky.RobotMode.UserStopped: "user_stop"}
+_MODES = {
+    franky.RobotMode.Reflex: "reflex",
+    franky.RobotMode.UserStopped: "user_stop",
+    franky.RobotMode.Guiding: "user_stop",
+}
+_FIT = (franky.RobotMode.Idle, franky.RobotMode.Move)
 
 
 def open_arm(config):
@@ -34,6 +39,13 @@ def _translated():
         raise Failed(str(error)) from error
     except RuntimeError as error:  # errors of libfranka's sockets come through as such, and the planner's
         raise (NoPlan if PLANNER_FAILED in str(error) else Lost)(str(error)) from error
+
+
+def _explained(state):
+    """What a robot that does not follow motions says: its errors in a reflex, else its mode's name."""
+    if state.robot_mode == franky.RobotMode.Reflex:
+        return str(state.current_errors)
+    return "" if state.robot_mode in _FIT else f"robot mode {state.robot_mode.name}"
 
 
 class FrankyDriver:
@@ -55,7 +67,7 @@ class FrankyDriver:
             joint_positions=np.array(state.q),
             joint_velocities=np.array(state.dq),
             mode=_MODES.get(state.robot_mode, ""),
-            errors=str(state.current_errors) if state.robot_mode == franky.RobotMode.Reflex else "",
+            errors=_explained(state),
         )
 
     def measure_hand(self):
