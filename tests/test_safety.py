@@ -13,6 +13,7 @@ from casher_franka.arm import FAULTS, HOME_JOINTS, ArmState
 from casher_franka.arm_shape import capsule_ends, self_clearance
 from casher_franka.envelope import Envelope, Limits
 from casher_franka.kinematics import JOINT_RANGES, inverse, tcp_pose
+from casher_franka.retreat import towards_home
 from casher_franka.safety import REFUSED, RULES, check, check_home, judge
 from casher_perception.rig import load_rig, save_rig
 from casher_policy.action import PAPER, RELEASED, Action, Target, decode
@@ -256,3 +257,40 @@ def test_a_panda_has_ranges_of_its_own():
     rig = load_rig(DEMO)
     assert not np.array_equal(Envelope.of(rig, "panda").joint_low, Envelope.of(rig, "fr3").joint_low)
     assert np.array_equal(Envelope.of(rig, "sim").joint_low, Envelope.of(rig, "fr3").joint_low)
+
+
+def test_the_way_home_keeps_the_tool_in_the_box_or_it_is_refused():
+    turned = standing(np.add(HOME, [2.5, 0, 0, 0, 0, 0, 0]))
+    p, p_home = turned.T_base_tcp[:3, 3], standing().T_base_tcp[:3, 3]
+    room = box(np.minimum(p, p_home) - 0.02, np.maximum(p, p_home) + 0.02)
+    found = check_home(turned, HOME, room, LIMITS, NOW)
+    assert found.name == "outside_workspace" and found.detail.startswith("the way to the start pose leaves the box: ")
+    assert check_home(turned, HOME, room, LIMITS, NOW, boxed=False).allow
+    beyond = box(p_home - 0.02, p_home + 0.02)
+    near = standing(np.add(HOME, [0.1, 0, 0, 0, 0, 0, 0]))
+    assert outside(near.T_base_tcp[:3, 3], beyond).any() and check_home(near, HOME, beyond, LIMITS, NOW).allow
+    lacking = box(p_home + 0.05, p_home + 0.2)
+    assert check_home(near, HOME, lacking, LIMITS, NOW).name == "outside_workspace"
+    with pytest.raises(ValueError, match="lacks the start pose"):
+        lacking.require(p_home, "the start pose")
+    room.require(p_home, "the start pose")
+
+
+def test_an_arm_whose_way_home_leaves_a_small_box_comes_back_in_straight_steps():
+    p_home = standing().T_base_tcp[:3, 3]
+    room, rng, retreats = box(p_home - 0.1, p_home + 0.1), np.random.default_rng(0), 0
+    for _ in range(30):
+        state, likes = standing(), rng.dirichlet(np.full(12, 0.4))
+        for _ in range(15):
+            target = of(int(rng.choice(12, p=likes)), state)
+            if verdict(target, state, room).allow:
+                state = standing(inverse(target.T_base_tcp[None], state.joint_positions[None])[0][0])
+        for _ in range(40):
+            if check_home(state, HOME, room, LIMITS, NOW).allow:
+                break
+            retreats += 1
+            target = towards_home(state, LIMITS)
+            assert verdict(target, state, room).allow
+            state = standing(inverse(target.T_base_tcp[None], state.joint_positions[None])[0][0])
+        assert check_home(state, HOME, room, LIMITS, NOW).allow
+    assert retreats > 0

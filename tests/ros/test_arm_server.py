@@ -259,3 +259,37 @@ def test_a_watcher_that_dies_stops_the_arm_and_one_that_leaves_does_not(bench):
     assert bench.graph.wait(lambda: bench.arm.fault == "stopped")
     assert "'terminal' has gone silent" in bench.result(bench.send()).fault
     assert bench.call("recover").success and bench.result(bench.send()).success
+
+
+def test_an_emergency_stop_after_a_lost_lease_is_called_a_stop_and_holds(leased):
+    leased.arm.may_go.clear()
+    leased.server._lease_lost_s, leased.server._why_stopped = 1.0, "an emergency stop was pressed"
+    assert str(leased.server._explained(ArmFault("stopped"))).startswith("stopped: an emergency stop was pressed")
+    leased.server._why_stopped = ""
+    assert leased.result(leased.send()).fault.startswith("lease: ")
+    assert leased.server._lease_lost_s is None or leased.graph.wait(lambda: leased.server._lease_lost_s is None)
+
+
+@pytest.mark.parametrize("fails", ["stop", "heard"])
+def test_an_unexpected_error_does_not_end_the_guard(leased, fails):
+    def broken(*_):
+        raise OSError("no")
+
+    arm, leases = leased.arm, leased.server._leases
+    if fails == "stop":  # as the lease of a motion runs out
+        stop, failures = arm.stop, []
+        arm.stop = lambda: failures.append(1) or broken()
+        arm.may_go.clear()
+        handle = leased.send()
+        assert leased.graph.wait(lambda: failures)
+        arm.stop = stop
+        leased.estop.publish(Empty())
+        assert leased.result(handle).fault.startswith("stopped: an emergency stop was pressed")
+    else:
+        heard, leases.heard = leases.heard, broken
+        leased.watcher.publish(String(data="page"))
+        assert leased.graph.wait(lambda: arm.fault == "stopped"), "a guard that fails stops the arm"
+        leases.heard = heard
+        assert leased.call("recover").success
+        leased.estop.publish(Empty())
+        assert leased.graph.wait(lambda: arm.fault == "stopped")

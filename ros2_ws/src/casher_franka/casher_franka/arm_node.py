@@ -3,13 +3,15 @@
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 
-from casher_franka.arm import ArmFault
+from casher_franka.arm import HOME_JOINTS, ArmFault
 from casher_franka.envelope import Envelope
 from casher_franka.franka_config import FrankaConfig
+from casher_franka.kinematics import tcp_pose
 from casher_franka.server_node import ArmServer
 from casher_perception.parameters import declare
 from casher_perception.rig import load_rig
@@ -53,12 +55,13 @@ class ArmNode(Node):
         self.config = declare(self, ArmConfig)
         if self.config.robot not in ARMS:
             raise ValueError(f"unknown robot {self.config.robot!r}: known are {', '.join(ARMS)}")
-        rig = load_rig(self.config.rig)
+        envelope = Envelope.of(load_rig(self.config.rig), self.config.robot)
+        envelope.require(tcp_pose(np.array([HOME_JOINTS]))[0, :3, 3], "the start pose")
         self.arm = ARMS[self.config.robot](declare(self, FrankaConfig))
         self.server = ArmServer(
             self,
             self.arm,
-            Envelope.of(rig, self.config.robot),
+            envelope,
             state_rate_hz=self.config.state_rate_hz,
             robot=self.config.robot,
             lease_s=self.config.lease_s,

@@ -60,6 +60,14 @@ class Envelope:
         table_m = low[2] if rig.table_m is None else rig.table_m
         return cls(low, high, float(table_m), *JOINT_RANGES["fr3" if robot == "sim" else robot])
 
+    def require(self, p, what):
+        """ValueError unless the box holds p (3,) [m], which is `what`."""
+        if not ((self.low <= p) & (p <= self.high)).all():
+            raise ValueError(
+                f"the workspace box {self.low.tolist()} .. {self.high.tolist()} m lacks {what}, the tool at "
+                f"{np.round(p, 3).tolist()} m: draw the box in the rig file so that it holds it"
+            )
+
     @property
     def floor_m(self):
         """Height [m] that no part of the hand goes below."""

@@ -1,6 +1,5 @@
 """What can make the arm stand still, in a node and a thread of its own: nothing else that the arm does delays it."""
 
-import contextlib
 import threading
 import time
 
@@ -30,19 +29,30 @@ class Guard:
         self.node.create_timer(PERIOD_S, self._look)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, name="casher-guard", daemon=True)
         self._thread.start()
 
     def close(self):
         """Stop serving; a second call does nothing."""
+        self._closing.set()
         if self._thread.is_alive():
             self._executor.shutdown(timeout_sec=2.0)
             self._thread.join(2.0)
             self.node.destroy_node()
 
     def _spin(self):
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+        while not self._closing.is_set() and self.node.context.ok():
+            try:
+                self._executor.spin()
+            except ExternalShutdownException:
+                return
+            except Exception as error:
+                if self._closing.is_set() or not self.node.context.ok():
+                    return
+                self.node.get_logger().fatal(f"the guard failed and goes on: {error!r}")
+                self._on_stop(f"the guard failed: {error!r}")
+                self._closing.wait(PERIOD_S)
 
     def _stop(self, _request, response):
         self._on_stop("/casher/stop was called")

@@ -35,6 +35,7 @@ RULES = {
     "step": ("unsafe", "a step of {value:.4f} m, at most {limits.translation_m:.4f} m is one action"),
     "turn": ("unsafe", "a turn of {value:.4f} rad, at most {limits.rotation_rad:.4f} rad is one action"),
     "box": ("outside_workspace", "{axes}"),
+    "home": ("outside_workspace", "the way to the start pose leaves the box: {axes}: guide the arm nearer to it"),
     "reach": ("unreachable", "no joints within {far} rad of the measured ones reach the target"),
     "joint": (
         "joint_limit",
@@ -101,15 +102,25 @@ def check(target, state, envelope, limits, now_ns):
     return _in_words(found, limits, _axes(T[:3, 3], envelope))
 
 
-def check_home(state, q_home, envelope, limits, now_ns):
-    """Verdict on the way from `state` (ArmState) to the joints q_home (7,), straight in the joints' space."""
+def check_home(state, q_home, envelope, limits, now_ns, boxed=True):
+    """Verdict on the way from `state` (ArmState) to the joints q_home (7,), straight in the joints' space.
+
+    boxed: the tool's way may be no further outside the box, along any axis, than the tool is now.
+    """
     if state.fault:
         return Verdict(state.fault, "the arm does not move until this is cleared")
     q, T = np.array([state.joint_positions], dtype=np.float64), np.array([state.T_base_tcp], dtype=np.float64)
     found = _nothing(1)
     _judge_state(found, T, q, np.array([(now_ns - state.stamp_ns) * 1e-9]), limits)
     if not found.rule[0]:
-        _judge_way(found, np.array([0]), q, q[:, None] + WAY_HOME[:, None] * (np.asarray(q_home) - q), envelope, limits)
+        way = q[:, None] + WAY_HOME[:, None] * (np.asarray(q_home) - q)
+        p = tcp_pose(np.concatenate([q, way[0]]))[:, :3, 3]
+        outside = _outside(p, envelope)
+        worse = (outside[1:] - outside[0]).max(axis=1)
+        worst = 1 + int(worse.argmax())
+        _note(found, "home", np.array([boxed and worse.max() > _NO_WORSE]), outside[worst : worst + 1].max(axis=1))
+        _judge_way(found, np.array([0]), q, way, envelope, limits)
+        return _in_words(found, limits, _axes(p[worst], envelope))
     return _in_words(found, limits, "")
 
 
@@ -129,9 +140,7 @@ def judge(T_base_tcp, width, T_measured, q, age_s, envelope, limits):
         _note(found, "step", ~(step_m <= limits.translation_m), step_m)
         step_rad = rotation_angle(T_measured[:, :3, :3].swapaxes(1, 2) @ T_base_tcp[:, :3, :3])
         _note(found, "turn", ~(step_rad <= limits.rotation_rad), step_rad)
-        outside, outside_now = (
-            np.maximum(np.maximum(envelope.low - x, x - envelope.high), 0.0) for x in (p, p_measured)
-        )
+        outside, outside_now = _outside(p, envelope), _outside(p_measured, envelope)
         _note(found, "box", ~(outside <= outside_now).all(axis=1), outside.max(axis=1))
     moves = (T_base_tcp != T_measured).any(axis=(1, 2))  # the others only move the fingers
     rows = np.flatnonzero((found.rule == 0) & moves)
@@ -206,6 +215,11 @@ def _in_words(found, limits, axes):
     return Verdict(
         name, words.format(value=found.value[0], joint=found.joint[0], limits=limits, axes=axes, far=FAR_RAD)
     )
+
+
+def _outside(p, envelope):
+    """How far p (N, 3) is outside the box along each axis, (N, 3) [m]."""
+    return np.maximum(np.maximum(envelope.low - p, p - envelope.high), 0.0)
 
 
 def _axes(p, envelope):

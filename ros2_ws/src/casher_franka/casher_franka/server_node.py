@@ -18,6 +18,7 @@ from casher_franka.conversions import joint_state_message, robot_state_message, 
 from casher_franka.envelope import Limits
 from casher_franka.guard_node import Guard
 from casher_franka.lease import Leases
+from casher_franka.retreat import towards_home
 from casher_msgs.action import ExecuteAction
 from casher_msgs.msg import RobotState
 from casher_perception.conversions import pose_message, stamp_message
@@ -31,6 +32,7 @@ PROMISE_S = 1.0
 """[s] the arm is kept for a goal that was accepted and has not begun. One whose client went away never begins."""
 FRESH_S = 1.0
 """[s] a measurement is waited for that is young enough to decide on."""
+RETREAT_STEPS = 40
 WATCHER_S = 1.0
 """[s] a watcher (`casher estop`) may be silent."""
 
@@ -124,6 +126,7 @@ class ArmServer:
         try:
             return self._run(goal)
         finally:
+            self._lease_lost_s = None
             self._busy.release()
 
     def _run(self, goal):
@@ -188,7 +191,10 @@ class ArmServer:
 
     def _stop_motion(self, silent_s):
         self._lease_lost_s = silent_s
-        self.arm.stop()
+        try:
+            self.arm.stop()
+        except Exception as error:  # it must not end the guard, which asks again
+            self.node.get_logger().fatal(f"stop: {error!r}")
         self.node.get_logger().error(f"nobody has waited for the motion for {silent_s:.1f} s: it was stopped")
 
     def _clear(self, stops):
@@ -217,9 +223,11 @@ class ArmServer:
         """`fault`, or why the arm was stopped where that is all it says."""
         if fault is None or fault.name != "stopped":
             return fault
+        if self._why_stopped:  # before the lease: it holds until `recover`
+            return ArmFault("stopped", f"{self._why_stopped}: `recover` when it is safe")
         if self._lease_lost_s is not None:
             return ArmFault("lease", f"nobody has waited for the motion for {self._lease_lost_s:.1f} s")
-        return ArmFault("stopped", f"{self._why_stopped}: `recover` when it is safe") if self._why_stopped else fault
+        return fault
 
     def _conclude(self, goal, result, fault, cancelled):
         if fault is None:
@@ -259,21 +267,36 @@ class ArmServer:
             return response
         stops = self._stops
         try:
-            measured, now_ns = self._measured()
-            self._require(safety.check_home(measured, HOME_JOINTS, self.envelope, self.limits, now_ns))
             with self._leased():
-                state = self.arm.home()
+                state = self._go_home()
         except ArmFault as error:
-            if self._lease_lost_s is not None and error.name in _STOPPED_ON_REQUEST:
-                self._clear(stops)
             self._last_fault = response.message = str(self._explained(error))
+            if self._lease_lost_s is not None and error.name in _STOPPED_ON_REQUEST:
+                with contextlib.suppress(ArmFault):  # then the state goes on to say it
+                    self._clear(stops)
             return response
         finally:
+            self._lease_lost_s = None
             self._busy.release()
         if self.on_settled is not None:
             self.on_settled(state)
         response.success, response.message = True, "at the start pose"
         return response
+
+    def _go_home(self):
+        """Home by the joints; while that would take the tool out of the box, straight towards the start pose first."""
+        for _ in range(RETREAT_STEPS):
+            measured, now_ns = self._measured()
+            boxed = self.robot != "sim"  # nobody stands beside a simulated arm
+            verdict = safety.check_home(measured, HOME_JOINTS, self.envelope, self.limits, now_ns, boxed)
+            if verdict.name != "outside_workspace":
+                break
+            target = towards_home(measured, self.limits)
+            if target is None or not safety.check(target, measured, self.envelope, self.limits, now_ns).allow:
+                break
+            self.arm.move_to(target)
+        self._require(verdict)
+        return self.arm.home()
 
     def _publish_state(self):
         if not self.node.context.ok():  # shut down while this callback waited for its turn
