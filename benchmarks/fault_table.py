@@ -202,6 +202,11 @@ def revived(bench):
     bench.operator.ask("recover")
 
 
+def released(bench):
+    bench.robot.inject("release")
+    bench.run.until(lambda: bench.operator.ask("recover").success)
+
+
 def killed(node, number=signal.SIGKILL):
     """The end of a process ends the run; the arm is fit to move for the next one."""
 
@@ -325,7 +330,7 @@ def disk_full(bench):
 FAULTS = {
     "reflex": (cleared(on_robot("reflex", errors=["cartesian_reflex"])), "arm: reflex", "fault", 1),
     "user stop": (
-        cleared(on_robot("user_stop"), lambda bench: bench.robot.inject("release")), "arm: user_stop", "fault", 1,
+        cleared(on_robot("user_stop"), released), "arm: user_stop", "fault", 1,
     ),
     "emergency stop": (cleared(pressed), "arm: stopped: an emergency stop", "fault", 1),
     "joint limit": (cleared(on_robot("joint_limit")), "joint_position_limits_violation", "fault", 1),
