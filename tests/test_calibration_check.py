@@ -79,13 +79,6 @@ def test_the_report_holds_every_criterion_and_pictures_with_reprojections(walk):
     assert text.count("data:image/jpeg;base64,") == 8  # six views, the touch test of two cameras
 
 
-def of_robot(folder, robot):
-    """Let the session say that it is of this robot, or nothing."""
-    values = yaml.safe_load((folder / "session.yaml").read_text())
-    said = {"robot": robot} if robot else {}
-    (folder / "session.yaml").write_text(yaml.safe_dump({k: v for k, v in values.items() if k != "robot"} | said))
-
-
 @pytest.fixture
 def copied(walk, solved, tmp_path, monkeypatch):
     """The walk's session in a folder of its own, without touch test, read and solved already -> the folder."""
@@ -103,18 +96,17 @@ def test_a_rehearsal_that_fails_writes_no_rig_that_would_stand_before_the_shippe
     assert not (tmp_path / "kitchens").exists()
 
 
-def test_a_session_that_does_not_say_whose_it_is_is_not_taken_for_a_real_arms(copied, tmp_path, capsys):
-    (copied / "collect.json").unlink()
-    of_robot(copied, "")
-    session = load(copied)
-    with pytest.raises(SessionError, match=r"does not say .*collect\.json"):
-        robot_of(session, copied)
-    (copied / "collect.json").write_text('{"robot": "fr3"}')
-    assert robot_of(session, copied) == "fr3"
+def test_a_session_that_does_not_say_whose_it_is_is_not_taken_for_a_real_arms(solved, tmp_path, capsys, monkeypatch):
+    session = dataclasses.replace(solved[0], robot="")
+    for module in ("check_command", "touch_command"):
+        monkeypatch.setattr(f"casher_calibration.{module}.load", lambda _: session)
+    assert check(CheckArgs(session=tmp_path, kitchen=str(DEMO), rig=tmp_path / "kitchens")) == 2
+    assert "collect.json" in capsys.readouterr().err and not (tmp_path / "kitchens").exists()
+    (tmp_path / "collect.json").write_text('{"robot": "fr3"}')
+    assert robot_of(session, tmp_path) == "fr3"
     with pytest.raises(SessionError, match=r"'fr3', 'sim'"):
-        robot_of(dataclasses.replace(session, robot="sim"), copied)
-    of_robot(copied, "fr3")
-    assert touch(TouchArgs(session=copied)) == 2
+        robot_of(dataclasses.replace(session, robot="sim"), tmp_path)
+    assert touch(TouchArgs(session=tmp_path)) == 2
     assert "--robot fr3" in capsys.readouterr().err
 
 
@@ -122,7 +114,8 @@ def test_without_a_touch_test_the_check_fails_and_says_what_to_do(walk, tmp_path
     shutil.copytree(walk / "session", tmp_path / "session")
     (tmp_path / "session/touch.yaml").unlink()
     (tmp_path / "session/collect.json").unlink()
-    of_robot(tmp_path / "session", "fr3")
+    text = (tmp_path / "session/session.yaml").read_text()
+    (tmp_path / "session/session.yaml").write_text(text.replace("robot: sim", "robot: fr3"))
     args = CheckArgs(session=tmp_path / "session", kitchen=str(DEMO), rig=tmp_path / "kitchens")
     assert check(args) == 1
     out = capsys.readouterr().out

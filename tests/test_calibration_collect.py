@@ -214,6 +214,7 @@ def test_the_pose_of_an_earlier_sample_is_not_taken_again(tmp_path, apparatus):
         ({"kitchen": "atlantis"}, "--serials LEFT RIGHT"),
         ({"kitchen": "atlantis", "serials": ("1", "2"), "robot": "fr3", "host": "127.0.0.9"}, "--box-low X Y Z"),
         ({"table_m": 0.1}, "all are needed, or none"),
+        ({"serials": ("1", "2"), "robot": "fr3", "host": "127.0.0.9"}, "no camera with the serial 1"),
         ({"kitchen": "atlantis", "serials": ("1", "1"), **STATED}, "two serials are needed"),
         ({"kitchen": "atlantis", "serials": ("1", "2"), **STATED}, "rehearse with --kitchen demo"),
         ({"paper": "b5"}, "known are a4, a3"),

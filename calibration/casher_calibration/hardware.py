@@ -1,5 +1,6 @@
 """The real arm and the real cameras, opened by name. Their client libraries are imported only here."""
 
+from casher_calibration.collector import CollectError
 from casher_perception.sources import open_source
 
 DYNAMICS = 0.1
@@ -20,13 +21,15 @@ def open_arm(robot, host):
 
 
 def open_cameras(rig):
-    """Rig -> {camera: CameraSource}; whatever one of them raises, none stays open."""
+    """Rig -> {camera: CameraSource}, all open or none; CollectError says why not."""
     cameras = {}
     try:
         for name, mount in rig.cameras.items():
             cameras[name] = open_source(SOURCE, mount)
-    except BaseException:
+    except BaseException as error:
         for camera in cameras.values():
             camera.close()
+        if isinstance(error, ValueError):  # every source's way of saying why not
+            raise CollectError(str(error)) from error
         raise
     return cameras
