@@ -93,9 +93,10 @@ class ArmDemo:
 
     def home(self):
         """The arm goes to its start pose, and the episode begins there."""
+        self._actions, self._homed = [], False  # whatever comes of it, the last episode does not go on
         self._call("home", HOME_S)
-        self.success, self.ended, self.note, self._homed = False, "", "", True
         self._begin(self._measured(self._node.get_clock().now().nanoseconds))
+        self.success, self.ended, self.note, self._homed = False, "", "", True
 
     def act(self, action):
         """One action of the arm; DemoError when it is not allowed or did not end well."""
