@@ -125,7 +125,8 @@ def compare(benchmark, task, objects, target):
 
 def curve(training):
     """[[steps, success of the rollouts]] of all updates."""
-    lines = [json.loads(line) for line in (training.out / "progress.jsonl").read_text().splitlines()]
+    path = training.out / "progress.jsonl"  # cloning alone has no updates
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [[line["steps"], round(line["success"], 4)] for line in lines]
 
 
