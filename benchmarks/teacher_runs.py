@@ -147,5 +147,5 @@ def draw(benchmark, task, detail):
             label=f"{variant}: {rate:.0%} of {result['episodes']}",
         )  # fmt: skip
     axes.set(xlabel="environment steps", ylabel="success", ylim=(-0.02, 1.02), title=f"{task}, {KITCHENS} kitchens")
-    axes.legend(loc="center right", fontsize=8)
+    axes.legend(loc=(0.3, 0.12), fontsize=8)
     figure.savefig(ROOT / "docs" / "pictures" / f"{benchmark}.png", dpi=110)
