@@ -51,8 +51,10 @@ def describe(path, change):
 
 def test_every_weight_comes_back_bit_for_bit_with_its_description(tmp_path):
     path = tmp_path / "a.safetensors"
-    prepared = Preprocessing((-0.5, -0.5, 0.0), (0.5, 0.5, 0.5), voxel_m=0.01, points=77, sampling="random")
-    network = PolicyNetwork(TINY, prepared.crop_low, prepared.crop_high)
+    prepared = Preprocessing(
+        (-0.5, -0.5, 0.0), (0.5, 0.5, 0.5), voxel_m=0.01, points=77, sampling="random", near_points=9, near_m=0.1
+    )
+    network = PolicyNetwork(TINY, prepared)
     saved = save_checkpoint(
         path, network, task="put_in_sink", preprocessing=prepared, data_hash="abc", commit="1234567"
     )
@@ -72,7 +74,7 @@ def test_a_loaded_network_answers_as_the_saved_one_did(tmp_path):
     save_checkpoint(
         path, network, task="put_in_sink", preprocessing=preprocessing(), data_hash="", commit="", created=None
     )
-    seen = torch.rand(1, 50, 3), torch.randint(256, (1, 50, 3), dtype=torch.uint8), torch.rand(1, 9)
+    seen = torch.rand(1, 96, 3), torch.randint(256, (1, 96, 3), dtype=torch.uint8), torch.rand(1, 9)
     with torch.inference_mode():
         assert torch.equal(load_checkpoint(path).network(*seen), network(*seen))
 

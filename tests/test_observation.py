@@ -32,12 +32,20 @@ def test_the_state_is_fingers_then_position_then_quaternion(fingers_m, position,
 
 
 @given(rotations)
-def test_a_rotation_has_one_quaternion_with_w_not_negative(R):
+def test_a_rotation_has_one_quaternion_with_x_not_negative(R):
     T = pose_matrix(np.zeros(3), R.as_quat())
     T_same = pose_matrix(np.zeros(3), -R.as_quat())
     state = robot_state((0.0, 0.0), T)
-    assert state[8] >= 0.0
+    assert state[5] >= 0.0
     np.testing.assert_allclose(state, robot_state((0.0, 0.0), T_same), atol=1e-6)
+
+
+@given(rotations)
+def test_the_state_does_not_jump_where_the_tool_points_down(R):
+    down = Rotation.from_quat([1.0, 0.0, 0.0, 0.0])
+    tilted = Rotation.from_rotvec(0.1 * R.as_rotvec()) * down
+    states = [robot_state((0.0, 0.0), pose_matrix(np.zeros(3), turn.as_quat())) for turn in (down, tilted)]
+    assert np.linalg.norm(states[0] - states[1]) < 0.35
 
 
 @given(st.floats(-1.0, 1.0))

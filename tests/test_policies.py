@@ -107,7 +107,7 @@ def test_a_checkpoint_sees_what_its_own_preprocessing_makes_of_the_cloud(path):
     decision = policy.act(*cloud(), STATE, None)
     loaded = load_checkpoint(path)
     seed = int(np.random.default_rng(5).integers(2**31))
-    prepared = preprocess(*cloud(), loaded.config.preprocessing, seed)
+    prepared = preprocess(*cloud(), loaded.config.preprocessing, seed, STATE[2:5])
     assert np.array_equal(decision.probabilities, probabilities(loaded.network, *prepared, STATE))
 
 

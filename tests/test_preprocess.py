@@ -1,5 +1,6 @@
 """What a network sees is the same for the loader and the node, bit for bit."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -67,6 +68,31 @@ def test_other_seeds_draw_other_points(sampling, points):
     assert len(drawn) > 1
 
 
+@given(clouds, samplings, st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_the_last_points_are_voxels_about_the_tool_and_the_first_ones_as_without(cloud, sampling, seed):
+    plain = Preprocessing(*CROP, voxel_m=0.05, points=50, sampling=sampling)
+    how, tool = dataclasses.replace(plain, near_points=40, near_m=0.3), (0.1, -0.1, 0.2)
+    points, colours = preprocess(*cloud, how, seed, tool)
+    assert points.shape == colours.shape == (how.total, 3) == (90, 3)
+    assert same((points[:50], colours[:50]), preprocess(*cloud, plain, seed))
+    voxels, _ = voxel_downsample(*cloud, 0.05, *CROP)
+    near = {p.tobytes() for p in voxels if np.abs(p - np.float32(tool)).max() <= np.float32(0.3)}
+    got = {p.tobytes() for p in points[50:]}
+    assert len(got) == min(40, len(near)) and got <= near
+
+
+def test_with_nothing_about_the_tool_any_points_of_the_crop_are_taken():
+    how = Preprocessing(*CROP, points=20, near_points=10, near_m=0.01)
+    points, _ = preprocess(*cloud(0, 100), how, 0, (0.4, 0.3, 0.69))
+    assert points.shape == (30, 3) and np.isfinite(points).all()
+
+
+def test_points_about_the_tool_need_to_know_where_it_is():
+    with pytest.raises(ValueError, match="give p_base_tcp"):
+        preprocess(*cloud(0, 100), Preprocessing(*CROP, points=20, near_points=10), 0)
+
+
 def test_the_input_is_left_as_it_was():
     points, colours = cloud(0, 1000)
     before = points.copy(), colours.copy()
@@ -110,6 +136,8 @@ def test_a_checkpoint_that_lacks_an_entry_or_has_another_is_refused():
         ({"crop_high": (0.5, float("nan"), 1)}, "crop_high"),
         ({"voxel_m": 0.0}, "positive"),
         ({"points": 0}, "positive"),
+        ({"near_points": -1}, "near_points must not"),
+        ({"near_m": 0.0}, "near_m positive"),
         ({"sampling": "grid"}, "known are farthest, random"),
     ],
 )

@@ -39,17 +39,16 @@ class LoadedCheckpoint:
 def save_checkpoint(path, network, *, task, preprocessing, data_hash, commit, steps=RELEASED, created=None):
     """Write network, a PolicyNetwork, to path (*.safetensors) -> its id. Appears complete or not at all.
 
-    task: name; preprocessing: Preprocessing, whose crop must be the network's; data_hash: of the training data;
+    task: name; preprocessing: Preprocessing, the network's; data_hash: of the training data;
     commit: of the software; steps: ActionSteps of the training data; created: datetime with time zone, now if None.
     CheckpointError for what could not be loaded again.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise CheckpointError(f"a checkpoint's name ends in {SUFFIX}, got {path.name}")
-    if network.crop != (preprocessing.crop_low, preprocessing.crop_high):
+    if network.preprocessing != preprocessing:
         raise CheckpointError(
-            f"the network's grid spans {network.crop}, the preprocessing crops to "
-            f"{(preprocessing.crop_low, preprocessing.crop_high)}: make the network with the preprocessing's crop"
+            f"the network was made for {network.preprocessing}, got {preprocessing}: save it with its own preprocessing"
         )
     _require_finite(path, network.state_dict())
     created = (created or datetime.now().astimezone()).isoformat(timespec="seconds")
@@ -77,8 +76,10 @@ def load_checkpoint(path, task=None, steps=RELEASED):
         tensors = load(file.content)
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged ({error}): copy it again") from error
-    p = file.header.preprocessing
-    network = PolicyNetwork(file.header.network, p.crop_low, p.crop_high)
+    try:
+        network = PolicyNetwork(file.header.network, file.header.preprocessing)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}: export it again with save_checkpoint") from error
     _require_fitting(path, tensors, network.state_dict())
     _require_finite(path, tensors)
     network.load_state_dict(tensors)

@@ -1,8 +1,11 @@
 """The student's network (paper, section VIII): cloud and robot state -> a logit for each of the 14 actions.
 
-A local PointNet gives every point features from its place in its cell of a grid over the crop box, its place in the
-box and its colour; a 3-D U-Net mixes the cells; maximum and mean over them are the cloud's embedding. The place in the
-cell alone is not enough: without the place in the box success on unseen scenes fell from 0.88 to 0.71.
+A local PointNet gives every point features from its place in its cell of a grid over a box, its place in the box and
+its colour; a 3-D U-Net mixes the cells; maximum and mean over them are the cloud's embedding. The place in the cell
+alone is not enough: without the place in the box success on unseen scenes fell from 0.88 to 0.71.
+
+The box is the crop. Beyond the paper a second, smaller one may move along with the tool: a grasp is a matter of
+millimetres, and a cell of the first is ten centimetres wide.
 """
 
 import torch
@@ -106,57 +109,69 @@ class UNet3D(nn.Module):
         return self.leave(x)
 
 
-class CloudEncoder(nn.Module):
-    """Points [m] (B, N, 3) in the box and colours (B, N, 3) uint8 -> embedding (B, 128).
+class GridEncoder(nn.Module):
+    """Points in a box -> embedding (B, 128).
 
     Whatever the order of the points, and the same for a cloud alone and in a batch, up to the rounding of sums.
     """
 
-    def __init__(self, config, crop_low, crop_high):
+    def __init__(self, config, grid, more):
+        """grid: cells along each edge of the box; more: numbers that describe a point besides its place."""
         super().__init__()
-        self.config = config
-        # The box comes from the checkpoint's preprocessing: it is no weight, so it is not saved a second time.
-        self.register_buffer("low", torch.tensor(crop_low, dtype=torch.float32), persistent=False)
-        self.register_buffer("size", torch.tensor(crop_high, dtype=torch.float32) - self.low, persistent=False)
-        inputs = 9 if config.use_colour else 6
-        self.points = LocalPointNet(inputs, config.hidden, config.blocks, config.point_features)
+        self.grid = grid
+        self.points = LocalPointNet(6 + more, config.hidden, config.blocks, config.point_features)
         self.unet = UNet3D(config.point_features, config.channels, EMBEDDING // 2)
 
-    def forward(self, points, colours):
-        batch, _, _ = points.shape
-        g = self.config.grid
-        in_box = (points - self.low) / self.size
+    def forward(self, in_box, more, inside=None):
+        """in_box (B, N, 3): 0 .. 1 along each edge; more (B, N, M); inside (B, N) bool: those that count, None: all."""
+        batch, _, _ = in_box.shape
+        g = self.grid
         # A point on the upper face, or pushed over one by augmentation, belongs to the last cell.
         in_grid = (in_box * g).clamp(0, g - 1e-3)
         corner = in_grid.floor()
-        inputs = [in_grid - corner - 0.5, in_box * 2 - 1]
-        if self.config.use_colour:
-            inputs.append(colours.to(points.dtype) / 255)
+        inputs = torch.cat([in_grid - corner - 0.5, in_box * 2 - 1, more], dim=-1).flatten(0, 1)
         x, y, z = corner.long().unbind(-1)
-        cloud = torch.arange(batch, device=points.device)[:, None]
+        cloud = torch.arange(batch, device=in_box.device)[:, None]
         flat = (((cloud * g + z) * g + y) * g + x).flatten()
+        if inside is not None:
+            inside = inside.flatten()
+            flat, inputs = flat[inside], inputs[inside]
         # Only occupied cells are worked on: a few hundred of 4096, or a thousand of 32768.
         occupied, cell = torch.unique(flat, return_inverse=True)
-        features = self.points(torch.cat(inputs, dim=-1).flatten(0, 1), cell, len(occupied))
+        features = self.points(inputs, cell, len(occupied))
         count = torch.bincount(cell, minlength=len(occupied))[:, None]
         mean = features.new_zeros(len(occupied), features.shape[1]).index_add(0, cell, features) / count
-        grid = features.new_zeros(batch * g**3, features.shape[1]).index_copy(0, occupied, mean)
-        grid = grid.view(batch, g, g, g, -1).permute(0, 4, 1, 2, 3).contiguous()
-        mixed = self.unet(grid).flatten(2)
+        cells = features.new_zeros(batch * g**3, features.shape[1]).index_copy(0, occupied, mean)
+        cells = cells.view(batch, g, g, g, -1).permute(0, 4, 1, 2, 3).contiguous()
+        mixed = self.unet(cells).flatten(2)
         return torch.cat([mixed.amax(dim=2), mixed.mean(dim=2)], dim=1)
 
 
 class PolicyNetwork(nn.Module):
-    """Points [m] (B, N, 3), colours (B, N, 3) uint8, robot state (B, 9) -> logits (B, 14), in the order of `Action`."""
+    """Points [m] (B, total, 3), colours (B, total, 3) uint8, robot state (B, 9) -> logits (B, 14), ordered as `Action`.
 
-    def __init__(self, config, crop_low, crop_high):
-        """config: NetworkConfig; crop_low, crop_high: (x, y, z) [m] of the box the grid spans, base frame."""
+    `total` points as `preprocess` orders them: those of the crop, then those about the tool.
+    """
+
+    def __init__(self, config, preprocessing):
+        """config: NetworkConfig; preprocessing: of the clouds. ValueError when only one of them has a near part."""
         super().__init__()
-        self.config = config
-        self.crop = tuple(crop_low), tuple(crop_high)
-        self.encoder = CloudEncoder(config, crop_low, crop_high)
+        if bool(config.near_grid) != bool(preprocessing.near_points):
+            raise ValueError(
+                f"a network with near_grid {config.near_grid} does not fit clouds with near_points "
+                f"{preprocessing.near_points}: both or none are 0"
+            )
+        self.config, self.preprocessing = config, preprocessing
+        # The box comes from the checkpoint's preprocessing: it is no weight, so it is not saved a second time.
+        low, high = (torch.tensor(corner) for corner in (preprocessing.crop_low, preprocessing.crop_high))
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("size", high - low, persistent=False)
+        colour = 3 if config.use_colour else 0
+        self.scene = GridEncoder(config, config.grid, colour)
+        self.near = GridEncoder(config, config.near_grid, colour + 3) if config.near_grid else None
+        embeddings = 2 if config.near_grid else 1
         self.head = nn.Sequential(
-            nn.Linear(EMBEDDING + STATE, HEAD),
+            nn.Linear(embeddings * EMBEDDING + STATE, HEAD),
             nn.ReLU(),
             nn.Linear(HEAD, HEAD),
             nn.ReLU(),
@@ -164,9 +179,34 @@ class PolicyNetwork(nn.Module):
         )
 
     def forward(self, points, colours, robot_state):
+        return self.head(torch.cat([self.embed(points, colours, robot_state), robot_state], dim=1))
+
+    def embed(self, points, colours, robot_state):
+        """-> (B, 128), or (B, 256) with a near part: what the head sees besides the state."""
         if colours.dtype != torch.uint8:
             raise ValueError(f"colours must be uint8 0 .. 255, got {colours.dtype}")
-        return self.head(torch.cat([self.encoder(points, colours), robot_state], dim=1))
+        colours = colours.to(points.dtype) / 255 if self.config.use_colour else points[..., :0]
+        n = self.preprocessing.points
+        scene = self.scene((points[:, :n] - self.low) / self.size, colours[:, :n])
+        if self.near is None:
+            return scene
+        reach = self.preprocessing.near_m
+        from_tool = (points[:, n:] - robot_state[:, None, 2:5]) / reach
+        inside = (from_tool.abs() <= 1).all(dim=-1)
+        in_tool = from_tool @ rotation(robot_state[:, 5:9])
+        near = self.near((from_tool + 1) / 2, torch.cat([in_tool, colours[:, n:]], dim=-1), inside)
+        return torch.cat([scene, near], dim=1)
+
+
+def rotation(quat_xyzw):
+    """(B, 4) -> R (B, 3, 3) from the turned frame to the base: row vectors times R come into the turned frame."""
+    x, y, z, w = functional.normalize(quat_xyzw, dim=1).unbind(1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
+        2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
+        2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, dim=1).view(-1, 3, 3)
 
 
 def use_one_thread():

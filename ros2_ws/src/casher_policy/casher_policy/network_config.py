@@ -25,6 +25,8 @@ class NetworkConfig:
     """Residual blocks of the local PointNet, with a maximum over each cell between two."""
     use_colour: bool = True
     """Whether a point brings its colour; the ancestor's did not."""
+    near_grid: int = 0
+    """Cells along each edge of a second box that moves along with the tool; 0: none, as in the paper."""
 
     def __post_init__(self):
         bounds = {"grid": 64, "channels": 128, "point_features": 256, "hidden": 256, "blocks": 16}
@@ -32,8 +34,12 @@ class NetworkConfig:
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= most:
                 raise ValueError(f"{name} must be a whole number 1 .. {most}, got {value!r}")
-        if self.grid % 2 ** (LEVELS - 1):
-            raise ValueError(f"grid must be a multiple of {2 ** (LEVELS - 1)}: the U-Net halves it, got {self.grid}")
+        if type(self.near_grid) is not int or not 0 <= self.near_grid <= bounds["grid"]:
+            raise ValueError(f"near_grid must be a whole number 0 .. {bounds['grid']}, got {self.near_grid!r}")
+        for name in ("grid", "near_grid"):
+            if getattr(self, name) % 2 ** (LEVELS - 1):
+                multiple = f"{name} must be a multiple of {2 ** (LEVELS - 1)}: the U-Net halves it"
+                raise ValueError(f"{multiple}, got {getattr(self, name)}")
         if type(self.use_colour) is not bool:
             raise ValueError(f"use_colour must be true or false, got {self.use_colour!r}")
 
@@ -51,7 +57,7 @@ class NetworkConfig:
 
 
 PRESETS = {
-    "cpu": NetworkConfig(grid=16, channels=8, point_features=16, hidden=16, blocks=3),
+    "cpu": NetworkConfig(grid=16, channels=8, point_features=16, hidden=16, blocks=3, near_grid=16),
     "paper": NetworkConfig(grid=32, channels=32, point_features=32, hidden=32, blocks=5),
 }
 """cpu: learns on two cores in minutes; paper: the ancestor's sizes."""

@@ -142,7 +142,7 @@ class CheckpointPolicy:
     def act(self, points, colours, robot_state, privileged):
         """EmptyCloudError when no point lies in the crop."""
         seed = int(self._generator.integers(2**31))
-        points, colours = preprocess(points, colours, self._preprocessing, seed)
+        points, colours = preprocess(points, colours, self._preprocessing, seed, robot_state[2:5])
         probabilities = self._probabilities(self._network, points, colours, robot_state)
         if not np.isfinite(probabilities).all():
             raise PolicyError(f"{self.name} answers {probabilities.tolist()} to robot state {robot_state.tolist()}")
