@@ -7,8 +7,9 @@ from casher_perception.geometry import pose_matrix
 from casher_sim.meshes import ROBOT_DETAIL_M
 from casher_sim.part_renderer import PartRenderer
 from casher_sim.robot_frames import robot_frames
-from casher_sim.scene import KITCHEN, scene_of
-from casher_sim.visible_parts import BASE, object_parts, object_pose, robot_parts, scene_parts, twin_parts, twin_poses
+from casher_sim.scene import KITCHEN
+from casher_sim.visible_parts import BASE, object_parts, object_pose, robot_parts, twin_frame, twin_poses
+from casher_sim.world_camera import kitchen_parts
 
 _CAMERAS = {
     "left": ((-0.01, 0.5, 0.69), (-0.40895848, 0.83786616, -0.32916171, 0.14961896)),
@@ -32,12 +33,13 @@ class SceneDrawing:
         MeshError for a twin's bad files.
         """
         self._twin = getattr(place, "twin", None)
-        if self._twin is None:
-            self.parts = scene_parts(scene_of(place, object_model).model, detail_m)
-        else:
-            of_object = () if object_model is None else object_parts(object_model)
-            self.parts = (*twin_parts(self._twin, place.folder), *robot_parts(detail_m), *of_object)
+        of_kitchen = kitchen_parts(place)
+        of_object = () if object_model is None else object_parts(object_model)
+        self.parts = (*of_kitchen, *robot_parts(detail_m), *of_object)
         self.frames = tuple(dict.fromkeys(part.frame for part in self.parts))
+        moving = {twin_frame(body.name) for body in self._twin.bodies if body.joint is not None} if self._twin else ()
+        self.still = tuple(dict.fromkeys(part.frame for part in of_kitchen if part.frame not in moving))
+        """Frames that stay where they are throughout an episode."""
         self._renderer = None
 
     def poses(self, state):
@@ -55,5 +57,5 @@ class SceneDrawing:
     def pictures(self, state, views):
         """[(colour (H, W, 3) uint8, depth (H, W) uint16)] of [(Intrinsics, T_base_camera)]."""
         if self._renderer is None:
-            self._renderer = PartRenderer(self.parts)
+            self._renderer = PartRenderer(self.parts, self.still)
         return self._renderer.render(self.poses(state), list(views))

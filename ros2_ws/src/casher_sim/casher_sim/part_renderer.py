@@ -11,14 +11,17 @@ from casher_sim.visible_parts import stacked_colours, stacked_poses
 DEPTH_RANGE_M = (0.2, 3.0)
 """What the depth camera measures."""
 BACKGROUND = (204.0, 214.0, 224.0)
-_KEPT_VIEWS = 8
+KEPT_VIEWS = 8
 
 
 class PartRenderer:
     """Draws one set of parts. Not for two threads at once."""
 
-    def __init__(self, parts, still=()):
-        """parts: [VisiblePart]; still: frames that seldom move: what is hit of them is kept from image to image."""
+    def __init__(self, parts, still=(), kept_views=KEPT_VIEWS):
+        """parts: [VisiblePart]; still: frames that seldom move: what is hit of them is kept from image to image.
+
+        kept_views: for how many pairs of a camera's pose and the still frames' (0.5 MB each at 160 x 120).
+        """
         if not parts:
             raise ValueError("nothing to draw: give at least one VisiblePart")
         self.frames = tuple(dict.fromkeys(part.frame for part in parts))
@@ -44,7 +47,7 @@ class PartRenderer:
         of_triangle = is_still[self._part_of_triangle]
         self._still_triangles, self._moving_triangles = np.flatnonzero(of_triangle), np.flatnonzero(~of_triangle)
         self._still_frames = [self.frames.index(name) for name in still]
-        self._kept = {}
+        self._kept, self._kept_views = {}, kept_views
 
     def render(self, poses, views, light=None, recolour=None):
         """-> [(colour (H, W, 3) uint8, depth (H, W) uint16)] for each view.
@@ -77,7 +80,7 @@ class PartRenderer:
         """What the pixels see of the still parts alone."""
         key = intrinsics, T_camera_base.tobytes(), T_base_frame[self._still_frames].tobytes()
         if key not in self._kept:
-            if len(self._kept) == _KEPT_VIEWS:
+            if len(self._kept) == self._kept_views:
                 del self._kept[next(iter(self._kept))]
             size = intrinsics.height, intrinsics.width
             found = np.full(size, np.inf), np.full(size, NOTHING, np.int64), np.zeros((*size, 2), np.float32)
