@@ -267,6 +267,6 @@ def test_nothing_is_saved_that_could_not_be_loaded(tmp_path):
     with pytest.raises(CheckpointError, match="unknown task"):
         save_checkpoint(tmp_path / "a.safetensors", network, **{**save, "task": "fold_laundry"})
     other = dataclasses.replace(preprocessing(), crop_low=(-0.1, -0.1, -0.1))
-    with pytest.raises(CheckpointError, match="make the network with the preprocessing's crop"):
+    with pytest.raises(CheckpointError, match="save it with its own preprocessing"):
         save_checkpoint(tmp_path / "a.safetensors", network, **{**save, "preprocessing": other})
     assert list(tmp_path.iterdir()) == []
