@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from casher_policy.preprocess import Preprocessing
+from casher_training.clouds import Clouds
 from casher_training.trajectory import Trajectory
 
 
@@ -31,3 +33,26 @@ def trajectory(seed=0, steps=20, **changes):
         "human_s": 12.5,
     }
     return Trajectory(**{**fields, **changes})
+
+
+PREPROCESSING = Preprocessing((-0.5, -0.5, 0.0), (0.5, 0.5, 0.5), points=32)
+
+
+def clouds(seed=0, steps=20, view="cameras", preprocessing=PREPROCESSING, **changes):
+    """Clouds of noise; `changes` replace their fields."""
+    random, n = np.random.default_rng([seed, 1]), preprocessing.total
+    fields = {
+        "view": view,
+        "preprocessing": preprocessing,
+        "points": random.integers(-5000, 5000, (steps, n, 3), dtype=np.int16),
+        "colours": random.integers(0, 256, (steps, n, 3), dtype=np.uint8),
+        "robot_states": random.random((steps, 9), dtype=np.float32),
+        "labels": random.integers(0, 14, steps, dtype=np.uint8),
+    }
+    return Clouds(**{**fields, **changes})
+
+
+def seen(seed=0, steps=20, view="cameras", preprocessing=PREPROCESSING, **changes):
+    """A Trajectory of noise with clouds, by a teacher."""
+    looked = clouds(seed, steps, view, preprocessing)
+    return trajectory(seed, steps, **{"source": "teacher", "clouds": looked, **changes})

@@ -1,8 +1,9 @@
 """The store of trajectories that demonstrations, teacher rollouts and distillation share.
 
-A folder of files, one for each kitchen, task, source and round: KITCHEN.TASK.SOURCE.ROUND.h5 (trajectory_file.py). What
-is appended goes into a file of its own first, in the folder FILE.new beside it, and `close` makes one file of them
-all. Every file appears whole or not at all: a writer that is killed loses the trajectory it was writing, no other.
+A folder of files, one for each kitchen, task, source and round: KITCHEN.TASK.SOURCE.ROUND.h5, with clouds
+KITCHEN.TASK.SOURCE.VIEW.ROUND.h5 (trajectory_file.py). What is appended goes into a file of its own first, in the
+folder FILE.new beside it, and `close` makes one file of them all. Every file appears whole or not at all: a writer that
+is killed loses the trajectory it was writing, no other.
 """
 
 import fcntl
@@ -12,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from casher_training.trajectory import HEADER, Trajectory, TrajectoryError
-from casher_training.trajectory_file import DAMAGED, open_file, read_header, read_trajectory, write_file
+from casher_training.trajectory import Trajectory, TrajectoryError
+from casher_training.trajectory_file import DAMAGED, header, open_file, read_header, read_trajectory, write_file
 
 FILE, NEW = ".h5", ".new"
-ABOUT = ("task", "twin", "twin_hash", "source", "preset", "action_set")
-"""What all trajectories of a file have in common."""
+ABOUT = ("task", "twin", "twin_hash", "source", "preset", "action_set", "view", "preprocessing")
+"""What all trajectories of a file have in common; view and preprocessing are '' without clouds."""
 _KEPT_OPEN = 32
 
 
@@ -110,26 +111,29 @@ class TrajectoryStore:
         TrajectoryError: open to read only, of another kitchen or the like than the file's others, or another process
         appends to the file.
         """
-        path = self.reserve(**_about(vars(trajectory)))
+        about = _about(header(trajectory))
+        path = self.reserve(**about)
         if not trajectory.recorded:
             trajectory = replace(trajectory, recorded=datetime.now(UTC).isoformat(timespec="seconds"))
         number = self._highest.get(path, -1) + 1
         key = f"demo_{number}"
         own = new_of(path) / f"{key}{FILE}"
         own.parent.mkdir(exist_ok=True)
-        write_file(own, [(key, trajectory)], 1, _about(vars(trajectory)))
-        self._entries.append(_Entry(path, key, own, {name: getattr(trajectory, name) for name in HEADER}))
+        write_file(own, [(key, trajectory)], 1, about)
+        self._entries.append(_Entry(path, key, own, header(trajectory)))
         self._highest[path] = number
         return self.name(len(self) - 1)
 
     def reserve(self, **about):
         """See to it that trajectories with these values of ABOUT can be appended -> the path of their file.
 
+        view and preprocessing (clouds.preprocessing_text) may be left out for trajectories without clouds.
         Raises what `append` does: for whoever wants to know before a person's work depends on it.
         """
         if self.mode != "a":
             raise TrajectoryError(f"{self.path} is open to read: open it with mode 'a' to append")
-        name = ".".join([about["twin"], about["task"], about["source"], str(self.round)])
+        about = {"view": "", "preprocessing": "", **about}
+        name = ".".join(filter(None, [about["twin"], about["task"], about["source"], about["view"], str(self.round)]))
         path = self._file or self.path / f"{name}{FILE}"
         if not self._lock(path):
             raise TrajectoryError(f"another process appends to {path}: end it, or take another folder")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from casher_policy.action import ACTION_NAMES
+from casher_training.clouds import Clouds
 
 SOURCES = ("human", "expert", "teacher", "generalist")
 """Who acted: a person, the script, a policy trained on privileged state, or one that sees clouds."""
@@ -84,6 +85,8 @@ class Trajectory:
     """Recording of the real cameras, if there is one."""
     recorded: str = ""
     """ISO 8601; the store fills it in."""
+    clouds: Clouds | None = None
+    """What a student sees of each state before an action, if somebody looked."""
 
     def __post_init__(self):
         length = len(np.atleast_1d(self.actions))
@@ -101,6 +104,8 @@ class Trajectory:
             raise TrajectoryError(f"actions are 0..{len(ACTION_NAMES) - 1}, got {int(self.actions.max())}")
         if self.source not in SOURCES:
             raise TrajectoryError(f"unknown source {self.source!r}: known are {', '.join(SOURCES)}")
+        if self.clouds is not None and len(self.clouds) != length:
+            raise TrajectoryError(f"trajectory of {length} actions: one cloud each, got {len(self.clouds)}")
         object.__setattr__(self, "shift", tuple(float(v) for v in self.shift))
         object.__setattr__(self, "seed", int(self.seed))
         object.__setattr__(self, "success", bool(self.success))
@@ -109,5 +114,5 @@ class Trajectory:
         return len(self.actions)
 
 
-HEADER = tuple(field.name for field in fields(Trajectory) if field.name not in ARRAYS)
+HEADER = tuple(field.name for field in fields(Trajectory) if field.name not in {*ARRAYS, "clouds"})
 """Fields of a Trajectory that are no arrays."""

@@ -1,7 +1,8 @@
 """Trajectories in HDF5, in robomimic's layout: data/demo_i/{actions, rewards, dones, states, obs/privileged}.
 
 `states` (T + 1, 17) float32 is all that moves: 7 joints, 2 fingers, object's position and quat_xyzw, door. Whatever is
-no array is JSON in the attribute `trajectory` of data/demo_i, its checksum is the attribute `crc32`.
+no array is JSON in the attribute `trajectory` of data/demo_i, its checksum is the attribute `crc32`. What a student
+sees of it lies beside that (cloud_file.py): a file with clouds is of format 2, one without of format 1.
 
 Files are written under another name and renamed: a file is there whole or not at all. Of one that was cut off later,
 on its way somewhere, the part before the cut can be read: all that HDF5 notes about the arrays is at the file's front.
@@ -16,12 +17,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from casher_training.cloud_file import has_clouds, read_about, read_array, read_clouds, write_clouds
+from casher_training.clouds import preprocessing_text
 from casher_training.trajectory import ARRAYS, HEADER, Trajectory, TrajectoryError
 
-FORMAT = 1
+FORMAT, WITH_CLOUDS = 1, 2
 _LIBRARY = ("v108", "v110")
 """Any HDF5 since 1.10 reads it, and what describes the arrays has checksums."""
-_HEADER_BYTES = 3072
+_HEADER_BYTES = {FORMAT: 3072, WITH_CLOUDS: 4608}
 """More than what HDF5 notes about one trajectory."""
 _STATES = {"robot_joints": slice(0, 7), "fingers": slice(7, 9), "object_poses": slice(9, 16), "door_angles": 16}
 _END_OF_FILE_AT = {0: 40, 2: 28, 3: 28}
@@ -35,13 +38,15 @@ def write_file(path, items, count, about):
     """Write trajectories to a file, whole or not at all.
 
     items: iterable of (demo_i, Trajectory or h5py group of another file's data/demo_i, which is copied); count: of
-    them; about: {attribute of `data`}.
+    them; about: {attribute of `data`: text}, view and preprocessing '' without clouds.
     """
+    about = {name: value for name, value in about.items() if value}
+    version = WITH_CLOUDS if "view" in about else FORMAT
     path, partial = Path(path), Path(path).with_name(f".{Path(path).name}.partial")
-    front = max(2048, _HEADER_BYTES * (count + 2))
+    front = max(2048, _HEADER_BYTES[version] * (count + 2))
     with h5py.File(partial, "w", libver=_LIBRARY, meta_block_size=front) as file:
         data = file.create_group("data")
-        data.attrs["format"] = FORMAT
+        data.attrs["format"] = version
         data.attrs["env_args"] = _inline(json.dumps({"env_name": about["task"], "type": 4, "env_kwargs": about}))
         for name, value in about.items():
             data.attrs[name] = _inline(value)
@@ -78,20 +83,34 @@ def open_file(path):
 
 
 def read_header(group):
-    """h5py group data/demo_i -> {field: value} of HEADER; raises one of DAMAGED."""
-    return json.loads(group.attrs["trajectory"])
+    """h5py group data/demo_i -> {field: value} of HEADER, view and preprocessing; raises one of DAMAGED.
+
+    preprocessing as clouds.preprocessing_text says it; both '' without clouds.
+    """
+    view, preprocessing = read_about(group) if has_clouds(group) else ("", None)
+    text = preprocessing_text(preprocessing) if view else ""
+    return {**json.loads(group.attrs["trajectory"]), "view": view, "preprocessing": text}
+
+
+def header(trajectory):
+    """Trajectory -> what `read_header` says of it."""
+    clouds = trajectory.clouds
+    seen = ("", "") if clouds is None else (clouds.view, preprocessing_text(clouds.preprocessing))
+    values = {name: getattr(trajectory, name) for name in HEADER}
+    return {**values, "view": seen[0], "preprocessing": seen[1]}
 
 
 def read_trajectory(group):
     """h5py group data/demo_i -> Trajectory; raises one of DAMAGED."""
-    states = group["states"][:]
+    states = read_array(group, "states", np.float32)
     arrays = {name: states[:, columns] for name, columns in _STATES.items()}
-    arrays |= {name: group[name][:] for name in ("actions", "rewards")}
-    arrays["observations"] = group["obs/privileged"][:]
+    arrays |= {name: read_array(group, name, ARRAYS[name][0]) for name in ("actions", "rewards")}
+    arrays["observations"] = read_array(group, "obs/privileged", np.float32)
     text = bytes(group.attrs["trajectory"])
     if (found := _checksum(text, arrays)) != int(group.attrs["crc32"]):
         raise ValueError(f"its checksum is {found:08x} and should be {int(group.attrs['crc32']):08x}")
-    return Trajectory(**json.loads(text), **arrays)
+    clouds = read_clouds(group) if has_clouds(group) else None
+    return Trajectory(**json.loads(text), **arrays, clouds=clouds)
 
 
 def _write(group, trajectory):
@@ -106,6 +125,8 @@ def _write(group, trajectory):
     group.attrs["num_samples"] = len(trajectory)
     group["actions"], group["rewards"], group["dones"] = trajectory.actions, trajectory.rewards, dones
     group["states"], group["obs/privileged"] = states, trajectory.observations
+    if trajectory.clouds is not None:
+        write_clouds(group, trajectory.clouds)
 
 
 def _inline(text):
@@ -123,9 +144,11 @@ def _checksum(text, arrays):
 
 def _checked(file, path):
     got = file["data"].attrs.get("format") if "data" in file else None
-    if got != FORMAT:
+    if got not in (FORMAT, WITH_CLOUDS):
         file.close()
-        raise TrajectoryError(f"{path} is no file of trajectories of format {FORMAT}: its format is {got}")
+        raise TrajectoryError(
+            f"{path} is no file of trajectories of format {FORMAT} or {WITH_CLOUDS}: its format is {got}"
+        )
     return file
 
 
