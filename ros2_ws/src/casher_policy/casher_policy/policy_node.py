@@ -1,7 +1,6 @@
 """The policy node: serves RunPolicy, one episode at a time, by asking the arm for one action after each fresh cloud."""
 
 import concurrent.futures
-import signal
 import sys
 import threading
 import time
@@ -15,7 +14,6 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Empty
 
@@ -23,6 +21,7 @@ from casher_msgs.action import ExecuteAction, RunPolicy
 from casher_msgs.msg import PolicyStep, RobotState, SimulationState
 from casher_perception.conversions import cloud_arrays, stamp_ns
 from casher_perception.parameters import declare
+from casher_perception.spinning import init_node_process, spin
 from casher_policy.asking import Asker
 from casher_policy.conversions import expert_view, policy_step_message, state_vector
 from casher_policy.episode_loop import EpisodeCancelled, EpisodeEnd, EpisodeFault, Executed, Sight, run_episode
@@ -34,7 +33,7 @@ from casher_policy.task import task_named
 POLL_S = 0.02
 STOP_S = 5.0
 """[s] an episode is given to end when the node is told to; the runner's patience is 8 s."""
-RESULT_S = 0.3
+RESULT_S = 1.0
 """[s] in which the executor sends the result of an episode that has just ended."""
 
 
@@ -293,28 +292,22 @@ class ArmClient:
 
 
 def main():
-    # Our own handlers: rclpy's would shut the context down before a running action could be cancelled.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.set())
+    init_node_process()
+    node = None
     try:
         node = PolicyNode()
+        executor = MultiThreadedExecutor(num_threads=6)
+        executor.add_node(node)
+        return 0 if spin(executor, farewell=node.stop) else 1
+    except KeyboardInterrupt:
+        return 0
     except ValueError as error:  # a parameter or the checkpoint: the message says what to do
         rclpy.logging.get_logger("policy").fatal(str(error))
-        rclpy.try_shutdown()
         return 1
-    executor = MultiThreadedExecutor(num_threads=6)
-    executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, daemon=True)
-    spinning.start()
-    while spinning.is_alive() and not asked.wait(0.5):
-        pass
-    node.stop()
-    executor.shutdown(timeout_sec=2.0)
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return 0 if asked.is_set() else 1
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
 
 
 if __name__ == "__main__":
