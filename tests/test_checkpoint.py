@@ -55,9 +55,8 @@ def test_every_weight_comes_back_bit_for_bit_with_its_description(tmp_path):
         (-0.5, -0.5, 0.0), (0.5, 0.5, 0.5), voxel_m=0.01, points=77, sampling="random", near_points=9, near_m=0.1
     )
     network = PolicyNetwork(TINY, prepared)
-    saved = save_checkpoint(
-        path, network, task="put_in_sink", preprocessing=prepared, data_hash="abc", commit="1234567"
-    )
+    trained_on = {"data_hash": "abc", "objects": ["mug", "bowl"], "kitchens": ["kitchen_00007"]}
+    saved = save_checkpoint(path, network, task="put_in_sink", preprocessing=prepared, commit="1234567", **trained_on)
     loaded = load_checkpoint(path, "put_in_sink")
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.network.state_dict()[name], tensor), name
@@ -65,6 +64,7 @@ def test_every_weight_comes_back_bit_for_bit_with_its_description(tmp_path):
     assert loaded.config.network == TINY
     assert (loaded.config.task, loaded.config.data_hash, loaded.config.commit) == ("put_in_sink", "abc", "1234567")
     assert loaded.config.actions == ACTION_NAMES
+    assert (loaded.config.objects, loaded.config.kitchens) == (("mug", "bowl"), ("kitchen_00007",))
     assert loaded.id == saved == read_checkpoint(path).id == hashlib.sha256(path.read_bytes()).hexdigest()
     assert not loaded.network.training
 
@@ -176,14 +176,16 @@ def test_a_damaged_header_is_loaded_or_refused_but_never_crashes(path, at, byte)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": FORMAT_VERSION + 1}, "has format 2, this software reads 1: update the software, commit a test"),
-        ({"format": FORMAT_VERSION - 1}, "old format 0, this software reads 1: export it again"),
+        ({"format": FORMAT_VERSION + 1}, "has format 3, this software reads 2: update the software, commit a test"),
+        ({"format": FORMAT_VERSION - 1}, "old format 1, this software reads 2: export it again"),
         ({"format": "1"}, "no format version, got '1'"),
         ({"task": "put_in_cabinet"}, "trained for task 'put_in_cabinet', this run is 'put_in_sink': set task:=put_in_"),
         ({"actions": [*ACTION_NAMES[:12], "close", "open"]}, "trained on the actions .* close open; here they are"),
         ({"actions": list(ACTION_NAMES[:13])}, "train again on this action set"),
         ({"rotation_rad": 0.02}, r"0\.03 m and 0\.02 rad, here they go 0\.03 m and 0\.2 rad"),
         ({"data_hash": None}, "data_hash must be a str"),
+        ({"objects": 3}, "objects must be a list"),
+        ({"kitchens": [["kitchen_00007"]]}, "kitchens must list names"),
         ({"surprise": 1}, "unknown entry surprise"),
         ({"network": {"grid": 8}}, "a network config has exactly grid, channels"),
         ({"network": {**TINY.to_dict(), "grid": 4096}}, "grid must be a whole number 1 .. 64"),

@@ -36,12 +36,14 @@ class LoadedCheckpoint:
     """SHA-256 of the file."""
 
 
-def save_checkpoint(path, network, *, task, preprocessing, data_hash, commit, steps=RELEASED, created=None):
+def save_checkpoint(
+    path, network, *, task, preprocessing, data_hash, commit, objects=(), kitchens=(), steps=RELEASED, created=None
+):
     """Write network, a PolicyNetwork, to path (*.safetensors) -> its id. Appears complete or not at all.
 
-    task: name; preprocessing: Preprocessing, the network's; data_hash: of the training data;
-    commit: of the software; steps: ActionSteps of the training data; created: datetime with time zone, now if None.
-    CheckpointError for what could not be loaded again.
+    task: name; preprocessing: Preprocessing, the network's; data_hash: of the training data; commit: of the software;
+    objects, kitchens: names of those in the training data; steps: its ActionSteps; created: datetime with time zone,
+    now if None. CheckpointError for what could not be loaded again.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -52,7 +54,17 @@ def save_checkpoint(path, network, *, task, preprocessing, data_hash, commit, st
         )
     _require_finite(path, network.state_dict())
     created = (created or datetime.now().astimezone()).isoformat(timespec="seconds")
-    header = CheckpointHeader(task, preprocessing, network.config, data_hash, commit, created, steps=steps)
+    header = CheckpointHeader(
+        task,
+        preprocessing,
+        network.config,
+        data_hash,
+        commit,
+        created,
+        steps=steps,
+        objects=tuple(objects),
+        kitchens=tuple(kitchens),
+    )
     require_fit(path, header, task, steps)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors, {METADATA_KEY: header.to_json()})

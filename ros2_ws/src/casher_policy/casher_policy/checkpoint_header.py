@@ -15,7 +15,7 @@ from casher_policy.network_config import NetworkConfig
 from casher_policy.preprocess import Preprocessing
 from casher_policy.task import task_named
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SUFFIX = ".safetensors"
 METADATA_KEY = "casher"
 MAX_HEADER_BYTES = 1_000_000
@@ -48,6 +48,10 @@ class CheckpointHeader:
     """In the order of the logits."""
     steps: ActionSteps = RELEASED
     """How far an action went in the training data."""
+    objects: tuple = ()
+    """Names of the objects in the training data; empty: not told."""
+    kitchens: tuple = ()
+    """Names of the twins in the training data, so that an unseen kitchen can be known for one; empty: not told."""
 
     def to_json(self):
         """One JSON object."""
@@ -63,6 +67,8 @@ class CheckpointHeader:
                 "data_hash": self.data_hash,
                 "commit": self.commit,
                 "created": self.created,
+                "objects": self.objects,
+                "kitchens": self.kitchens,
             }
         )
 
@@ -155,9 +161,12 @@ def _header(path, described):
         raise CheckpointError(f"{path} has the old format {version}, this software reads {FORMAT_VERSION}: {_AGAIN}")
     kinds = {"format": int, "task": str, "actions": list, "translation_m": float, "rotation_rad": float}
     kinds |= {"preprocessing": dict, "network": dict, "data_hash": str, "commit": str, "created": str}
+    kinds |= {"objects": list, "kitchens": list}
     wrong = [
         f"{name} must be a {kind.__name__}" for name, kind in kinds.items() if type(described.get(name)) is not kind
     ]
+    lists = {name: described.get(name) for name in ("objects", "kitchens") if type(described.get(name)) is list}
+    wrong += [f"{name} must list names" for name, items in lists.items() if any(type(i) is not str for i in items)]
     wrong += [f"unknown entry {name}" for name in sorted(set(described) - set(kinds))]
     if wrong:
         raise CheckpointError(f"{path}: in its description {'; '.join(wrong)}: {_AGAIN}")
@@ -169,6 +178,8 @@ def _header(path, described):
             *(described[name] for name in ("data_hash", "commit", "created")),
             actions=tuple(described["actions"]),
             steps=ActionSteps(described["translation_m"], described["rotation_rad"]),
+            objects=tuple(described["objects"]),
+            kitchens=tuple(described["kitchens"]),
         )
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path}: in its description: {error}: {_AGAIN}") from error
