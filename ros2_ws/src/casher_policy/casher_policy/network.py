@@ -83,9 +83,9 @@ def _convolution(inputs, outputs):
 
 
 class UNet3D(nn.Module):
-    """(B, inputs, G, G, G) -> (B, outputs, G, G, G)."""
+    """(B, inputs, G, G, G) -> (B, channels, G, G, G)."""
 
-    def __init__(self, inputs, channels, outputs):
+    def __init__(self, inputs, channels):
         super().__init__()
         widths = [channels * 2**level for level in range(LEVELS)]
         self.down = nn.ModuleList()
@@ -97,7 +97,6 @@ class UNet3D(nn.Module):
             nn.Sequential(_convolution(coarse + fine, fine), _convolution(fine, fine))
             for coarse, fine in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.leave = nn.Conv3d(channels, outputs, 1)
 
     def forward(self, x):
         skips = []
@@ -106,7 +105,7 @@ class UNet3D(nn.Module):
             skips.append(x)
         for block, skip in zip(self.up, skips[-2::-1], strict=True):
             x = block(torch.cat([skip, functional.interpolate(x, size=skip.shape[2:], mode="nearest")], dim=1))
-        return self.leave(x)
+        return x
 
 
 class GridEncoder(nn.Module):
@@ -120,7 +119,8 @@ class GridEncoder(nn.Module):
         super().__init__()
         self.grid = grid
         self.points = LocalPointNet(6 + more, config.hidden, config.blocks, config.point_features)
-        self.unet = UNet3D(config.point_features, config.channels, EMBEDDING // 2)
+        self.unet = UNet3D(config.point_features, config.channels)
+        self.leave = nn.Linear(config.channels, EMBEDDING // 2)
 
     def forward(self, in_box, more, inside=None):
         """in_box (B, N, 3): 0 .. 1 along each edge; more (B, N, M); inside (B, N) bool: those that count, None: all."""
@@ -136,15 +136,26 @@ class GridEncoder(nn.Module):
         if inside is not None:
             inside = inside.flatten()
             flat, inputs = flat[inside], inputs[inside]
-        # Only occupied cells are worked on: a few hundred of 4096, or a thousand of 32768.
+        # Besides the U-Net only occupied cells are worked on: a few hundred of 4096, or a thousand of 32768.
         occupied, cell = torch.unique(flat, return_inverse=True)
         features = self.points(inputs, cell, len(occupied))
         count = torch.bincount(cell, minlength=len(occupied))[:, None]
         mean = features.new_zeros(len(occupied), features.shape[1]).index_add(0, cell, features) / count
         cells = features.new_zeros(batch * g**3, features.shape[1]).index_copy(0, occupied, mean)
         cells = cells.view(batch, g, g, g, -1).permute(0, 4, 1, 2, 3).contiguous()
-        mixed = self.unet(cells).flatten(2)
-        return torch.cat([mixed.amax(dim=2), mixed.mean(dim=2)], dim=1)
+        mixed = self.unet(cells).permute(0, 2, 3, 4, 1).reshape(batch * g**3, -1)
+        return pooled(self.leave(mixed[occupied]), occupied // g**3, batch)
+
+
+def pooled(features, cloud, clouds):
+    """Features (P, C) of cells, cloud (P,) that each belongs to -> maximum and mean of each cloud (clouds, 2 C).
+
+    0 for a cloud without cells.
+    """
+    nothing = features.new_zeros(clouds, features.shape[1])
+    maximum = nothing.scatter_reduce(0, cloud[:, None].expand_as(features), features, "amax", include_self=False)
+    count = torch.bincount(cloud, minlength=clouds)[:, None].clamp(min=1)
+    return torch.cat([maximum, nothing.index_add(0, cloud, features) / count], dim=1)
 
 
 class PolicyNetwork(nn.Module):
