@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from casher_training.trajectory import Trajectory, TrajectoryError
-from casher_training.trajectory_file import DAMAGED, header, open_file, read_header, read_trajectory, write_file
+from casher_training.trajectory_file import DAMAGED, about_clouds, open_file, read_header, read_trajectory, write_file
 
 FILE, NEW = ".h5", ".new"
 ABOUT = ("task", "twin", "twin_hash", "source", "preset", "action_set", "view", "preprocessing")
@@ -53,7 +53,7 @@ class TrajectoryStore:
         self._damaged = set()
         if mode == "a":
             self.folder.mkdir(parents=True, exist_ok=True)
-        paths = self._paths()
+        paths = files_of(self.path)
         if mode == "r" and not (self.path.exists() or paths):
             raise TrajectoryError(f"no trajectories at {self.path}: 'casher demos collect' makes some")
         for path in paths:
@@ -71,8 +71,12 @@ class TrajectoryStore:
         return len(self._entries)
 
     def header(self, i):
-        """{field: value} of trajectory i, without its arrays."""
+        """{field: value} of trajectory i, without its arrays: see trajectory_file.read_header."""
         return dict(self._entries[i].header)
+
+    def where(self, i):
+        """Trajectory i -> (path of its file, its name in there), also after the store is closed."""
+        return self._entries[i].path, self._entries[i].key
 
     def name(self, i):
         """Id of trajectory i: FILE:KEY."""
@@ -111,7 +115,7 @@ class TrajectoryStore:
         TrajectoryError: open to read only, of another kitchen or the like than the file's others, or another process
         appends to the file.
         """
-        about = _about(header(trajectory))
+        about = _about({**vars(trajectory), **about_clouds(trajectory.clouds)})
         path = self.reserve(**about)
         if not trajectory.recorded:
             trajectory = replace(trajectory, recorded=datetime.now(UTC).isoformat(timespec="seconds"))
@@ -120,7 +124,7 @@ class TrajectoryStore:
         own = new_of(path) / f"{key}{FILE}"
         own.parent.mkdir(exist_ok=True)
         write_file(own, [(key, trajectory)], 1, about)
-        self._entries.append(_Entry(path, key, own, header(trajectory)))
+        self._index_file(path, own)
         self._highest[path] = number
         return self.name(len(self) - 1)
 
@@ -132,7 +136,7 @@ class TrajectoryStore:
         """
         if self.mode != "a":
             raise TrajectoryError(f"{self.path} is open to read: open it with mode 'a' to append")
-        about = {"view": "", "preprocessing": "", **about}
+        about = {**about_clouds(None), **about}
         name = ".".join(filter(None, [about["twin"], about["task"], about["source"], about["view"], str(self.round)]))
         path = self._file or self.path / f"{name}{FILE}"
         if not self._lock(path):
@@ -149,12 +153,6 @@ class TrajectoryStore:
         for lock in self._locks.values():
             lock.close()
         self._locks.clear()
-
-    def _paths(self):
-        if self._file is not None:
-            return [self._file] if self._file.exists() or new_of(self._file).exists() else []
-        found = {path for path in self.path.glob(f"*{FILE}") if path.is_file()}
-        return sorted(found | {path.with_suffix("") for path in self.path.glob(f"*{FILE}{NEW}")})
 
     def _index(self, path):
         """Note what a file and the folder beside it hold."""
@@ -189,7 +187,7 @@ class TrajectoryStore:
             self._damaged.add(at)
             self._complain(
                 f"{complaint or f'{at} is damaged'}; {len(keys) - len(lost)} of its {len(keys)} trajectories can be "
-                f"read, lost: {', '.join(lost) or 'none'}"
+                f"read, lost: {_listed(lost) or 'none'}"
             )
         return keys
 
@@ -254,6 +252,15 @@ class TrajectoryStore:
             new_of(path).rmdir()
 
 
+def files_of(folder_or_file):
+    """Paths of a store's files, those included of which there is only what was appended."""
+    path = Path(folder_or_file)
+    if path.suffix == FILE:
+        return [path] if path.exists() or new_of(path).exists() else []
+    found = {path for path in path.glob(f"*{FILE}") if path.is_file()}
+    return sorted(found | {path.with_suffix("") for path in path.glob(f"*{FILE}{NEW}")})
+
+
 def new_of(path):
     """Folder of what was appended to a file and has not become part of it."""
     return path.with_name(f"{path.name}{NEW}")
@@ -266,6 +273,11 @@ def _about(header):
 def _number(key):
     name, _, number = key.partition("_")
     return int(number) if name == "demo" and number.isdecimal() else -1
+
+
+def _listed(keys):
+    """Names -> in words, at most ten of them."""
+    return ", ".join(keys if len(keys) <= 10 else [*keys[:5], f"{len(keys) - 6} others", keys[-1]])
 
 
 def _free(path):

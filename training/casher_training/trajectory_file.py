@@ -83,21 +83,28 @@ def open_file(path):
 
 
 def read_header(group):
-    """h5py group data/demo_i -> {field: value} of HEADER, view and preprocessing; raises one of DAMAGED.
+    """h5py group data/demo_i -> {field: value} of HEADER, `about_clouds`, steps, checksum, label_counts (14, or None).
 
-    preprocessing as clouds.preprocessing_text says it; both '' without clouds.
+    Raises one of DAMAGED.
     """
-    view, preprocessing = read_about(group) if has_clouds(group) else ("", None)
-    text = preprocessing_text(preprocessing) if view else ""
-    return {**json.loads(group.attrs["trajectory"]), "view": view, "preprocessing": text}
+    looked = has_clouds(group)
+    view, preprocessing = read_about(group) if looked else ("", None)
+    checksums = [int(group.attrs[name]) for name in ("crc32", "clouds_crc32") if name in group.attrs]
+    return {
+        **json.loads(group.attrs["trajectory"]),
+        "view": view,
+        "preprocessing": preprocessing_text(preprocessing) if looked else "",
+        "steps": int(group.attrs["num_samples"]),
+        "label_counts": [int(count) for count in group.attrs["label_counts"]] if looked else None,
+        "checksum": "".join(f"{value:08x}" for value in checksums),
+    }
 
 
-def header(trajectory):
-    """Trajectory -> what `read_header` says of it."""
-    clouds = trajectory.clouds
-    seen = ("", "") if clouds is None else (clouds.view, preprocessing_text(clouds.preprocessing))
-    values = {name: getattr(trajectory, name) for name in HEADER}
-    return {**values, "view": seen[0], "preprocessing": seen[1]}
+def about_clouds(clouds):
+    """Clouds, or None -> {view, preprocessing} in words that can be compared, '' without clouds."""
+    if clouds is None:
+        return {"view": "", "preprocessing": ""}
+    return {"view": clouds.view, "preprocessing": preprocessing_text(clouds.preprocessing)}
 
 
 def read_trajectory(group):
