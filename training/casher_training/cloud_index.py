@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +41,8 @@ class CloudFile:
     """K of them."""
     label_counts: np.ndarray
     """(14,) int64."""
+    objects: tuple
+    """Names of the objects in them."""
     failed: int
     """Trajectories that did not end in success."""
 
@@ -52,14 +53,13 @@ class CloudFile:
     @property
     def bytes(self):
         """On the disk."""
-        appended = new_of(self.path).glob(f"*{FILE}") if new_of(self.path).exists() else ()
-        return sum(os.path.getsize(path) for path in (self.path, *appended) if path.exists())
+        return bytes_of(self.path)
 
 
 def cloud_files(folders, task=None, views=VIEWS, sources=None, all_attempts=True):
     """-> (list of CloudFile, what cannot be read, in words). TrajectoryError where nothing is.
 
-    folders: of stores, or .h5 files; task, sources: None for any. Without all_attempts only successful trajectories
+    folders: of stores, or .h5 files; task, sources: None for any; views: '' for trajectories without clouds. Without all_attempts only successful trajectories
     count, but for a generalist's: what a teacher says about its mistakes is what they are kept for.
     """
     found, problems = [], []
@@ -142,7 +142,7 @@ def _cloud_file(path, items, all_attempts):
     first = headers[0]
     counts = np.zeros(ACTIONS, np.int64)
     for header in headers:
-        counts += header["label_counts"]
+        counts += header["label_counts"] or 0
     return [
         CloudFile(
             path=path,
@@ -151,6 +151,7 @@ def _cloud_file(path, items, all_attempts):
             steps=np.array([header["steps"] for header in headers], np.int32),
             checksums=tuple(header["checksum"] for header in headers),
             label_counts=counts,
+            objects=tuple(sorted({header["object"] for header in headers})),
             failed=sum(not header["success"] for header in headers),
         )
     ]

@@ -3,6 +3,7 @@
 While one load (cloud_schedule.py) is handed out, a thread reads the next: no more than two are ever in memory.
 """
 
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,6 +32,8 @@ class PairBatch:
     """(B,) int64."""
     twins: torch.Tensor
     """(B,) int64: index into CloudLoader.twins."""
+    trajectories: torch.Tensor
+    """(B,) int64: CloudLoader.name says which they are."""
 
     def __len__(self):
         return len(self.labels)
@@ -44,11 +47,11 @@ class CloudLoader:
 
     def __init__(
         self, folders, task, batch, seed=0, per_scene=2, views=VIEWS, sources=None,
-        prefetch=True, rank=0, world_size=1,
+        prefetch=True, rank=0, world_size=1, twins=None,
     ):  # fmt: skip
         """folders: of TrajectoryStores, or their files; task: name; per_scene: trajectories of a twin in each load.
 
-        views, sources: which clouds to use, sources None for all. Clouds of attempts that failed are used only if a
+        views, sources, twins: which clouds to use, None for all. Clouds of attempts that failed are used only if a
         generalist made them (cloud_index). TrajectoryError: nothing there, or clouds that do not belong together.
         """
         if batch < 1 or per_scene < 1 or seed < 0 or not 0 <= rank < world_size:
@@ -59,6 +62,7 @@ class CloudLoader:
         folders = [folders] if isinstance(folders, str | Path) else list(folders)
         files, self.problems = cloud_files(folders, task, views, sources, all_attempts=False)
         """What was passed over, in words; grows while damaged trajectories are met."""
+        files = [file for file in files if twins is None or file.twin in twins]
         if not files:
             there = "; ".join(sorted({f"{f.task} by {f.source}, {f.view}" for f in cloud_files(folders)[0]}))
             raise TrajectoryError(
@@ -72,6 +76,7 @@ class CloudLoader:
         """(14,) int64: how often each action is the label in the whole set."""
         self.pairs = sum(int(file.steps.sum()) for file in files)
         self.trajectories = sum(len(file.keys) for file in files)
+        self._before = np.cumsum([0, *(len(file.keys) for file in files)])
         self.batch_size, self.rank, self.world_size = batch, rank, world_size
         self._schedule = CloudSchedule(files, batch * world_size, seed, per_scene)
         self._now = self._next = (-1, None)
@@ -87,6 +92,16 @@ class CloudLoader:
     def twins(self):
         """Names of the twins, sorted."""
         return self._schedule.twins
+
+    @property
+    def objects(self):
+        """Names of the objects, sorted."""
+        return tuple(sorted({name for file in self.files for name in file.objects}))
+
+    def name(self, trajectory):
+        """Number in PairBatch.trajectories -> its file and name."""
+        file = bisect_right(self._before, trajectory) - 1
+        return self.files[file].name(trajectory - self._before[file])
 
     def batches(self, start=0):
         """Iterate over the PairBatches from step `start` on, without end."""
@@ -106,6 +121,7 @@ class CloudLoader:
             robot_states=torch.from_numpy(load.robot_states[rows]),
             labels=torch.from_numpy(load.labels[rows].astype(np.int64)),
             twins=torch.from_numpy(load.twins[rows].astype(np.int64)),
+            trajectories=torch.from_numpy(load.trajectories[rows]),
         )
 
     def close(self):
@@ -148,7 +164,7 @@ class CloudLoader:
                 elif len(clouds) != self.files[file].steps[row] or clouds.preprocessing != self.preprocessing:
                     problems.append(f"{self.files[file].name(row)} is another than when the training began")
                 else:
-                    load.add(clouds, twin)
+                    load.add(clouds, twin, self._before[file] + row)
         load.finish()
         return load
 
@@ -161,17 +177,18 @@ class _Load:
         self.colours = np.empty((pairs, points, 3), np.uint8)
         self.robot_states = np.empty((pairs, ROBOT_STATE), np.float32)
         self.labels, self.twins = np.empty(pairs, np.uint8), np.empty(pairs, np.int32)
+        self.trajectories = np.empty(pairs, np.int64)
         self.order = None
         self._there = 0
 
-    def add(self, clouds, twin):
+    def add(self, clouds, twin, trajectory):
         rows = slice(self._there, self._there + len(clouds))
         for name in ("points", "colours", "robot_states", "labels"):
             getattr(self, name)[rows] = getattr(clouds, name)
-        self.twins[rows] = twin
+        self.twins[rows], self.trajectories[rows] = twin, trajectory
         self._there = rows.stop
 
     def finish(self):
         """Forget the room for what could not be read."""
-        for name in ("points", "colours", "robot_states", "labels", "twins"):
+        for name in ("points", "colours", "robot_states", "labels", "twins", "trajectories"):
             setattr(self, name, getattr(self, name)[: self._there])
