@@ -31,6 +31,8 @@ class Episodes:
     """(T, N) float32."""
     noisy: np.ndarray
     """(T, N) bool: drawn at random instead of decided."""
+    labels: np.ndarray
+    """(T, N) uint8: what should have been done, says whoever was asked; `decided` where nobody was."""
     observations: np.ndarray
     """(T + 1, N, D) float32."""
     robot_joints: np.ndarray
@@ -45,26 +47,31 @@ class Episodes:
     """(N, 3) [m] of the kitchen."""
 
 
-def run_episodes(env, act, seeds, noise=0.0, noise_seed=0):
+def run_episodes(env, act, seeds, noise=0.0, noise_seed=0, burst=1, label=None):
     """One episode in every world of a KitchenEnv (autoreset DISABLED) -> Episodes.
 
     act: (observations (N, D), step) -> actions (N,); seeds: (N,); noise: share of the actions that are drawn at random
-    from the 12 motions instead, after which whoever acts has to find back.
+    from the 12 motions instead, after which whoever acts has to find back; burst: at most so many times in a row the
+    same motion; label: like act, what to note as Episodes.labels instead of what was decided. `env.ended` tells act
+    and label which worlds do not matter any more.
     """
     random = np.random.default_rng(noise_seed)
     n = env.num_envs
     observation, _ = env.reset(seed=seeds)
-    watch, alive = Watch(env.world), np.ones(n, dtype=bool)
-    columns = {name: [] for name in ("actions", "rewards", "noisy")}
+    watch, alive, slips = Watch(env.world), np.ones(n, dtype=bool), _Slips(n, noise, burst)
+    columns = {name: [] for name in ("actions", "rewards", "noisy", "labels")}
     states = [_state(env, observation)]
     while alive.any():
-        action = np.asarray(act(observation, len(states) - 1))
-        noisy = random.random(n) < noise
-        action = np.where(noisy, random.integers(0, Action.OPEN, n), action).astype(np.uint8)
+        step = len(states) - 1
+        decided = np.asarray(act(observation, step))
+        labels = decided if label is None else np.asarray(label(observation, step))
+        noisy, motion = slips.draw(random)
+        action = np.where(noisy, motion, decided).astype(np.uint8)
         observation, reward, terminated, truncated, info = env.step(action)
         watch.look(env.world, alive)
         alive = ~(terminated | truncated)
-        for column, row in zip(columns.values(), (action, reward.astype(np.float32), noisy), strict=True):
+        rows = action, reward.astype(np.float32), noisy, labels.astype(np.uint8)
+        for column, row in zip(columns.values(), rows, strict=True):
             column.append(row)
         states.append(_state(env, observation))
     success = info["success"]
@@ -77,6 +84,29 @@ def run_episodes(env, act, seeds, noise=0.0, noise_seed=0):
         **{name: np.stack(column) for name, column in columns.items()},
         **{name: np.stack(column) for name, column in zip(_STATE, zip(*states, strict=True), strict=True)},
     )
+
+
+class _Slips:
+    """Motions that nobody decided on, in N worlds."""
+
+    def __init__(self, n, noise, burst):
+        if not (0.0 <= noise < 1.0 and burst >= 1):
+            raise ValueError(f"noise is a share below 1 and a burst at least 1 action, got {noise} and {burst}")
+        mean = (1 + burst) / 2
+        # So that `noise` of all actions are slips, whatever their length.
+        self._begin = noise / (mean * (1.0 - noise) + noise)
+        self._burst, self._left, self._motion = burst, np.zeros(n, np.int64), np.zeros(n, np.int64)
+
+    def draw(self, random):
+        """-> (N,) bool: slips now; (N,) which motion."""
+        n = len(self._left)
+        begins = (random.random(n) < self._begin) & (self._left == 0)
+        self._motion = np.where(begins, random.integers(0, Action.OPEN, n), self._motion)
+        lengths = random.integers(1, self._burst + 1, n) if self._burst > 1 else 1
+        self._left = np.where(begins, lengths, self._left)
+        slips = self._left > 0
+        self._left -= slips
+        return slips, self._motion
 
 
 def trajectory(episodes, i, scene, task, preset, source, **about):
@@ -108,7 +138,12 @@ _STATE = ("observations", "robot_joints", "fingers", "object_poses", "door_angle
 
 def _state(env, observation):
     world = env.world
+    return observation, world.joints.copy(), world.fingers.copy(), object_poses(world), world.door_angle.copy()
+
+
+def object_poses(world):
+    """batch_world.BatchWorld -> (N, 7) position [m] and quat_xyzw; NaN without an object."""
     poses = np.full((world.size, 7), np.nan)
     if world.has_object:
         poses[:, :3], poses[:, 3:] = world.object_qpos[:, :3], world.object_qpos[:, [4, 5, 6, 3]]
-    return observation, world.joints.copy(), world.fingers.copy(), poses, world.door_angle.copy()
+    return poses

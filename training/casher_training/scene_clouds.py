@@ -18,10 +18,10 @@ from casher_sim.robot import TCP_IN_HAND_M
 from casher_sim.robot_frames import robot_frames
 from casher_sim.scene import OBJECT
 from casher_sim.view_randomisation import NO_RANDOMISATION, ViewDraw, ViewRandomisation, sample
+from casher_training.clouds import VIEWS
 from casher_training.scene_drawing import SceneDrawing, paper_views
 from casher_training.scenes import setting_of
 
-VIEWS = ("cameras", "meshes")
 SIZE = (160, 120)
 """Pixels of a camera's image, as the simulator's."""
 CAMERA_VOXEL_M = 0.005
@@ -37,7 +37,7 @@ class ViewChoice:
     """How one episode is seen."""
 
     view: str
-    """Of VIEWS."""
+    """Of clouds.VIEWS."""
     draw: ViewDraw
     """Poses of the cameras, light, colours."""
     noise: DepthNoise | None
@@ -57,7 +57,7 @@ class SceneClouds:
         self._views = list(paper_views(*SIZE).values())
         self._crop = task_named(task).crop
         self._clouds = [CameraCloud(*view, *self._crop, CAMERA_VOXEL_M) for view in self._views]
-        self._preprocessing = preprocessing
+        self.preprocessing = preprocessing
         self._randomisation = randomisation or ViewRandomisation()
         # The robot looks alike everywhere.
         self._coloured = [f for f in self._drawing.frames if f in self._drawing.still or "/" in f or f == OBJECT]
@@ -65,7 +65,7 @@ class SceneClouds:
         self._renderer, self._pool = None, None
 
     def draw(self, seed, view) -> ViewChoice:
-        """How an episode is seen, drawn by the seed; view: of VIEWS."""
+        """How an episode is seen, drawn by the seed; view: of clouds.VIEWS."""
         generator = np.random.default_rng(seed)
         noise = DepthNoise() if generator.random() < NOISY_SHARE else None
         return self._choice(view, sample(generator, self._randomisation, len(self._views), self._coloured), noise)
@@ -88,7 +88,7 @@ class SceneClouds:
         else:
             points, colours = self._sampled(choice, poses, generator)
         seed = int(generator.integers(2**31))
-        return preprocess(points, colours, self._preprocessing, seed, tool_poses(state.joints, state.fingers)[:3, 3])
+        return preprocess(points, colours, self.preprocessing, seed, tool_poses(state.joints, state.fingers)[:3, 3])
 
     def _choice(self, view, draw, noise):
         if view not in VIEWS:

@@ -3,7 +3,7 @@
 Share i always goes to worker i modulo their number, which keeps its worlds. The results are the same whoever runs them.
 """
 
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from casher_training.shard import ShareRunner
@@ -30,6 +30,11 @@ class Inline:
         """Call the runner's method with every tuple of arguments -> list of results."""
         return [getattr(self._runner, method)(*call) for call in calls]
 
+    def each(self, method, calls):
+        """As `map`, but yields (number of the call, result) whenever one is there."""
+        for i, call in enumerate(calls):
+            yield i, getattr(self._runner, method)(*call)
+
     def close(self):
         """Nothing is held."""
 
@@ -48,6 +53,14 @@ class Processes:
         """See Inline."""
         waiting = [self._workers[i % len(self._workers)].submit(_call, method, *call) for i, call in enumerate(calls)]
         return [future.result() for future in waiting]
+
+    def each(self, method, calls):
+        """See Inline."""
+        waiting = {
+            self._workers[i % len(self._workers)].submit(_call, method, *call): i for i, call in enumerate(calls)
+        }
+        for future in as_completed(list(waiting)):
+            yield waiting.pop(future), future.result()
 
     def close(self):
         """End the processes."""
@@ -72,6 +85,14 @@ class RayActors:
         """See Inline."""
         waiting = [self._actors[i % len(self._actors)].map.remote(method, [call]) for i, call in enumerate(calls)]
         return [results[0] for results in self._ray.get(waiting)]
+
+    def each(self, method, calls):
+        """See Inline."""
+        actors = self._actors
+        waiting = {actors[i % len(actors)].map.remote(method, [call]): i for i, call in enumerate(calls)}
+        while waiting:
+            (ready,), _ = self._ray.wait(list(waiting), num_returns=1)
+            yield waiting.pop(ready), self._ray.get(ready)[0]
 
     def close(self):
         """Let go of the actors, and of Ray if it was these that began it."""

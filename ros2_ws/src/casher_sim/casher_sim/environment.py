@@ -141,6 +141,11 @@ class KitchenEnv(VectorEnv):
                 self._ended = ended
         return observations, (success & going).astype(np.float64), terminated, truncated, info
 
+    @property
+    def ended(self):
+        """(num_envs,) bool: worlds that stand still until they are reset; never any with SAME_STEP."""
+        return self._ended.copy()
+
     def close(self, **kwargs):
         """Nothing has to be released."""
 
