@@ -22,9 +22,8 @@ def random_network(seed=0, config=TINY, task="put_in_sink", points=64):
     return PolicyNetwork(config, preprocessing(task, points, points // 2 if config.near_grid else 0)).eval()
 
 
-def random_checkpoint(path, task="put_in_sink", seed=0):
-    """Write one -> its id."""
+def random_checkpoint(path, task="put_in_sink", seed=0, **trained_on):
+    """Write one -> its id; trained_on: objects and kitchens it is to name."""
     network = random_network(seed, task=task)
-    return save_checkpoint(
-        path, network, task=task, preprocessing=preprocessing(task), data_hash="0" * 64, commit="a test"
-    )
+    told = {"data_hash": "0" * 64, "commit": "a test", **trained_on}
+    return save_checkpoint(path, network, task=task, preprocessing=preprocessing(task), **told)

@@ -1,15 +1,19 @@
 """Everything that can be wrong with the arguments of an evaluation is said before a node is started."""
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from checkpoints import random_checkpoint
 
 from casher_bringup.arguments import ArgumentError, EvalArgs, described, from_strings, kitchen_folders, plan
 from casher_bringup.graph import build
 from casher_perception.rig import load_rig
+from casher_sim.procedural import FIRST_UNSEEN_SEED
+from casher_sim.twin_file import load_twin
 
 
 def planned(tmp_path, **values):
@@ -254,6 +258,9 @@ def test_a_twin_says_what_its_tasks_use(tmp_path, twin):
     ("values", "said"),
     [
         ({"twin": "no/such/twin"}, ["no/such/twin", "twin.yaml"]),
+        ({"twin": "a/k1,b/k1"}, ["k1 is named twice"]),
+        ({"twin": "unseen:0"}, ["unseen:N", "unseen:0"]),
+        ({"twin": "unseen:many"}, ["unseen:N"]),
         ({"task": "open_cabinet"}, ["demo", "open_cabinet", "put_in_sink"]),
         ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "twin": "anywhere"}, ["twin", "fr3"]),
     ],
@@ -268,6 +275,38 @@ def test_a_damaged_twin_is_refused_by_its_path_and_its_fault(tmp_path):
     (tmp_path / "twin.yaml").write_text("version: 99\n")
     with pytest.raises(ArgumentError, match="version"):
         planned(tmp_path, twin=str(tmp_path))
+
+
+def test_several_twins_are_worked_in_one_after_the_other(tmp_path, twin):
+    other = tmp_path / "other"
+    shutil.copytree(twin, other)
+    checked = planned(tmp_path, twin=f"{twin}, {other}")
+    assert checked.twins == (twin, other)
+    nodes = {spec.name: spec.parameters for spec in build(checked)}
+    assert nodes["sim"]["twin"] == str(twin) and nodes["evaluate"]["twins"] == [str(twin), str(other)]
+    with pytest.raises(ArgumentError, match="no-such"):
+        planned(tmp_path / "second", twin=f"{twin},no-such")
+
+
+def test_unseen_kitchens_are_made_into_the_runs_folder(tmp_path):
+    checked = planned(tmp_path, twin="unseen:2")
+    assert [folder.parent for folder in checked.twins] == [tmp_path / "run" / "kitchens"] * 2
+    seeds = [load_twin(folder).provenance.seed for folder in checked.twins]
+    assert seeds == [FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + 1]
+    assert (checked.objects, checked.sides) == (("mug", "bowl", "box"), ("left", "right"))
+
+
+def test_a_checkpoint_gets_the_objects_it_knows_and_what_is_new_to_it_or_not_is_said(tmp_path, twin):
+    path = tmp_path / "a.safetensors"
+    random_checkpoint(path, objects=("mug", "bowl"), kitchens=("with_a_door",))
+    checked = planned(tmp_path, policy=str(path))
+    assert checked.objects == ("mug", "bowl") and checked.remarks == ()
+    checked = planned(tmp_path / "2", policy=str(path), objects="mug,box", twin=str(twin))
+    assert checked.objects == ("mug", "box")
+    assert [text.partition(":")[0] for text in checked.remarks] == [
+        "the checkpoint was trained on mug, bowl; new to it",
+        "the checkpoint was trained in with_a_door",
+    ]
 
 
 def test_an_object_that_the_task_does_not_use_is_refused(tmp_path, twin):

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from checkpoints import random_checkpoint, random_network
 
 from casher_policy.action import ACTION_NAMES, Action
@@ -131,8 +133,31 @@ def test_an_empty_crop_is_an_error_of_its_own(path):
 
 def test_an_answer_that_is_no_number_is_an_error(path):
     policy = make_policy(path, "put_in_sink", "sim")
+    with torch.no_grad():
+        policy._network.head[-1].bias.fill_(float("nan"))
     with pytest.raises(PolicyError, match=r"answers .*nan"):
-        policy.act(*cloud(), STATE * np.float32("nan"), None)
+        policy.act(*cloud(), STATE, None)
+
+
+def test_a_state_that_is_no_number_is_an_error_and_no_default_action(path):
+    policy = make_policy(path, "put_in_sink", "sim")
+    for i in range(9):
+        state = STATE.copy()
+        state[i] = np.nan
+        with pytest.raises(PolicyError, match=r"robot state .*nan.* is not finite"):
+            policy.act(*cloud(), state, None)
+
+
+def test_the_student_is_the_checkpoint_shipped_for_the_task(path, monkeypatch):
+    from casher_policy import policies
+
+    folder = Path(path).parent
+    Path(path).rename(folder / "put_in_sink.safetensors")
+    monkeypatch.setattr(policies, "MODELS", folder)
+    policy = make_policy("student", "put_in_sink", "fr3")
+    assert policy.checkpoint_id == check_policy("student", "put_in_sink", "fr3") == load_checkpoint(policy.name).id
+    with pytest.raises(PolicyError, match=r"no checkpoint for task 'open_cabinet' .* only for put_in_sink"):
+        check_policy("student", "open_cabinet", "sim")
 
 
 @pytest.mark.parametrize("check", [check_policy, make_policy])
@@ -141,7 +166,13 @@ def test_an_answer_that_is_no_number_is_an_error(path):
     [
         ("expert", "put_in_sink", "fr3", PolicyError, "privileged state, which robot 'fr3' does not have: choose"),
         ("expert", "put_in_sink", "panda", PolicyError, "robot 'panda'"),
-        ("exprt", "put_in_sink", "sim", PolicyError, "unknown policy 'exprt': known are expert, random, or the path"),
+        (
+            "exprt",
+            "put_in_sink",
+            "sim",
+            PolicyError,
+            "unknown policy 'exprt': known are expert, random, student, or the path",
+        ),
         ("", "put_in_sink", "sim", PolicyError, "unknown policy ''"),
         ("runs/a.safetensors", "put_in_sink", "sim", CheckpointError, "no checkpoint at runs/a.safetensors"),
         ("runs/a.pt", "put_in_sink", "sim", CheckpointError, "is a pickle by its name"),
@@ -168,8 +199,6 @@ def test_checking_a_checkpoint_needs_no_torch(path):
 
 
 def test_a_node_runs_its_network_on_one_thread(path):
-    import torch
-
     before = torch.get_num_threads()
     try:
         make_policy(path, "put_in_sink", "sim")

@@ -4,6 +4,7 @@ setup(
     name="casher_policy",
     version="0.1.0",
     packages=["casher_policy"],
+    package_data={"casher_policy": ["models/*.safetensors"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/casher_policy"]),
         ("share/casher_policy", ["package.xml"]),

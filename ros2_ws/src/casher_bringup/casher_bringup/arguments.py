@@ -9,6 +9,7 @@ import itertools
 import os
 import re
 import shutil
+import tempfile
 import typing
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +17,12 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from casher_bringup import rehearsal
+from casher_bringup import rehearsal, twins
 from casher_franka.franka_config import FrankaConfig
 from casher_perception.rig import RigError, find_rig, is_path, load_rig, save_rig
 from casher_perception.rig_trust import MAX_AGE_DAYS, WORDS, accepted, doubts, words_in
 from casher_policy.episode import SIDES
-from casher_policy.policies import PolicyError, check_policy
+from casher_policy.policies import PolicyError, checkpoint_file
 from casher_policy.task import task_named
 
 ROBOTS = ("sim", "fr3", "panda")
@@ -44,15 +45,17 @@ class EvalArgs:
     kitchen: str = "demo"
     """Name of a kitchen's rig file, or a path to one."""
     twin: str = ""
-    """Folder of a digital twin to work in, with the cameras of `kitchen`'s rig file; simulator only."""
+    """Folder of a digital twin to work in, with the cameras of `kitchen`'s rig file, or several with commas between
+    them; unseen or unseen:N makes N (3) kitchens that nothing was trained in; simulator only."""
     task: str = "put_in_sink"
     """put_in_sink, put_in_cabinet or open_cabinet."""
     policy: str = "expert"
-    """expert (scripted, simulator only), random, or the path of a checkpoint."""
+    """expert (scripted, simulator only), random, student (the shipped checkpoint), or the path of a checkpoint."""
     episodes: int = 10
-    """How many episodes to run."""
+    """How many episodes to run, in all kitchens together."""
     objects: str = ""
-    """Objects to take in turn, separated by commas; by default mug,bowl,box as far as task and kitchen use them."""
+    """Objects to take in turn, separated by commas; by default those of mug,bowl,box that task, kitchen and checkpoint
+    know."""
     sides: str = ""
     """Sides of the goal to start the object on, in turn, seen from the robot; by default all of task and kitchen."""
     seed: int = 0
@@ -87,6 +90,10 @@ class EvalPlan:
     objects: tuple
     sides: tuple
     judge: str
+    twins: tuple = ()
+    """Folders (absolute Paths) of the digital twins to work in; empty: the rig's own kitchen, or a real one."""
+    remarks: tuple = ()
+    """What a person should know about this choice of policy, objects and kitchens, a sentence each."""
 
 
 def kitchen_folders():
@@ -120,6 +127,11 @@ def _parse(name, text, kind):
 
 def plan(args, now=None):
     """EvalArgs -> EvalPlan; makes the output folder. Raises ArgumentError before anything has been started."""
+    with tempfile.TemporaryDirectory(prefix="casher-kitchens-") as scratch:
+        return _plan(args, now, Path(scratch))
+
+
+def _plan(args, now, scratch):
     if args.robot not in ROBOTS:
         raise ArgumentError(f"unknown robot '{args.robot}': known are {', '.join(ROBOTS)}")
     if args.episodes < 1:
@@ -139,16 +151,21 @@ def plan(args, now=None):
         raise ArgumentError(f"only the simulator knows where the object is: judge:=operator with robot '{args.robot}'")
     try:
         task_named(args.task)
-        check_policy(args.policy, args.task, args.robot)
+        checkpoint = checkpoint_file(args.policy, args.task, args.robot)
         rig_path = find_rig(args.kitchen, kitchen_folders())
         rig, chosen = _trusted(rig_path, args, now or datetime.now())
     except (RigError, PolicyError, ValueError) as error:
         raise ArgumentError(str(error)) from error
     objects, sides, known_objects, known_sides = ("mug", "bowl", "box"), SIDES, None, (*SIDES, "front")
+    folders = ()
     if args.cameras:
         _check_rehearsal(args, rig)
     if args.robot == "sim":
-        objects, sides, known_objects, known_sides = _simulated(args, rig)
+        try:
+            folders = twins.folders(args.twin, scratch)
+        except ValueError as error:
+            raise ArgumentError(str(error)) from error
+        objects, sides, known_objects, known_sides = _simulated(args, rig, folders)
     elif args.twin:
         raise ArgumentError(
             f"a twin is for the simulator, robot '{args.robot}' stands in a real kitchen: leave out twin:="
@@ -162,8 +179,9 @@ def plan(args, now=None):
             f"the cameras of kitchen '{rig.kitchen}' are not calibrated (status '{rig.calibration.status}' in "
             f"{rig_path}): a real arm moves only on a calibration of real cameras; run 'casher calibrate collect'"
         )
-    if args.objects:
-        objects = _listed("objects", args.objects, known_objects)
+    trained = checkpoint and checkpoint.header
+    objects = _listed("objects", args.objects, known_objects) if args.objects else twins.familiar(objects, trained)
+    remarks = twins.remarks(trained, objects, folders)
     odd = [name for name in objects if not re.fullmatch(r"\w[\w .-]*", name)]
     if odd:  # they name the bags' folders
         raise ArgumentError(f"objects: letters, digits, spaces and . - _ make a name, got {', '.join(map(repr, odd))}")
@@ -174,7 +192,9 @@ def plan(args, now=None):
     if chosen:
         rig_path = out / "rig.yaml"
         save_rig(rig, rig_path)
-    return EvalPlan(args, rig_path, out, objects, sides, judge)
+    if twins.is_unseen(args.twin):
+        folders = twins.move(folders, out / "kitchens")
+    return EvalPlan(args, rig_path, out, objects, sides, judge, folders, remarks)
 
 
 def _check_dynamics(args):
@@ -218,18 +238,23 @@ def _check_rehearsal(args, rig):
         raise ArgumentError(str(error)) from error
 
 
-def _simulated(args, rig):
-    """-> the objects and sides to take by default, then all that are known."""
+def _simulated(args, rig, folders):
+    """-> the objects and sides to take by default, then all that are known; what all the kitchens have."""
     from casher_sim.objects import KINDS, NO_OBJECT, OBJECTS, kind_of
     from casher_sim.place import check_task
     from casher_sim.places import place_of
 
     try:
-        place = place_of(rig.kitchen, args.twin)
-        check_task(place, args.task)
+        places = [place_of(rig.kitchen, str(folder)) for folder in folders or ("",)]
+        for place in places:
+            check_task(place, args.task)
     except ValueError as error:
         raise ArgumentError(str(error) if args.twin else f"{args.kitchen}: {error}") from error
-    kinds, sides = place.kinds(args.task), tuple(place.sides(args.task))
+    kinds = [kind for kind in places[0].kinds(args.task) if all(kind in place.kinds(args.task) for place in places)]
+    sides = tuple(side for side in places[0].sides(args.task) if all(side in p.sides(args.task) for p in places))
+    if not sides or (not kinds and any(place.kinds(args.task) for place in places)):
+        lacking = "object" if sides else "side"
+        raise ArgumentError(f"the kitchens {args.twin} have no {lacking} in common for {args.task}: name fewer of them")
     first = tuple(kind for kind in KINDS if kind in kinds)
     known = tuple(name for name in OBJECTS if kind_of(name) in kinds)
     return first or (NO_OBJECT,), sides, known or (NO_OBJECT,), sides

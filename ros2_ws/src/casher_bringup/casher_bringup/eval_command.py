@@ -59,7 +59,7 @@ def main(args):
 def _announce(console, checked, domain):
     args = checked.args
     console.print(
-        f"[bold]{args.episodes} episodes of {args.task}[/bold] in kitchen '{args.kitchen}', robot {args.robot}, "
+        f"[bold]{args.episodes} episodes of {args.task}[/bold] in {escape(_where(checked))}, robot {args.robot}, "
         f"policy {escape(args.policy)}"
     )
     if args.policy == "expert":
@@ -67,9 +67,17 @@ def _announce(console, checked, domain):
             "policy 'expert' is a script that reads the simulator's privileged state: "
             "it shows that the stack works, not that anything was learned"
         )
+    for remark in checked.remarks:
+        console.print(f"note: {escape(remark)}", style="yellow")
     if args.viewer:
         console.print("viewer: http://localhost:8080")
     console.print(f"bags and report: {checked.out}  (ROS domain {domain})\n")
+
+
+def _where(checked):
+    if len(checked.twins) > 1:
+        return f"{len(checked.twins)} kitchens"
+    return f"kitchen '{checked.twins[0].name if checked.twins else checked.args.kitchen}'"
 
 
 def _write_run(checked, started, end):

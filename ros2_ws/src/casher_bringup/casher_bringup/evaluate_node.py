@@ -5,6 +5,7 @@ import contextlib
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import rclpy
 from rclpy.action import ActionClient
@@ -39,6 +40,8 @@ class EvaluateConfig:
     """Taken in turn."""
     seed: int = 0
     """Of the first episode."""
+    twins: tuple = ("",)
+    """Folders of digital twins, one after the other; simulator only. Empty: the kitchen the simulator began in."""
 
 
 class EvaluateNode(Node):
@@ -57,10 +60,12 @@ class EvaluateNode(Node):
             self.get_logger().error("no session node offers /casher/run_episode")
             return 1
         faults = in_a_row = 0
-        plan = schedule(self.config.episodes, self.config.objects, self.config.sides, self.config.seed)
-        for index, (name, side, seed) in enumerate(plan):
-            progress.begin(index, name, side)
-            episode = self.episode(RunEpisode.Goal(index=index, object=name, side=side, seed=seed), progress)
+        config = self.config
+        plan = schedule(config.episodes, config.objects, config.sides, config.seed, config.twins)
+        for index, (twin, name, side, seed) in enumerate(plan):
+            progress.begin(index, name, side, Path(twin).name)
+            goal = RunEpisode.Goal(index=index, object=name, side=side, seed=seed, twin=twin)
+            episode = self.episode(goal, progress)
             progress.end(episode)
             fault = episode.outcome == Outcome.FAULT
             faults += fault

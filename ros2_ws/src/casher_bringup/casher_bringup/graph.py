@@ -51,8 +51,9 @@ def build(plan):
     # A cloud may be cropped only once it is in the base frame; the cameras are told the box and their own pose.
     crop = {"crop_low": list(task.crop[0]), "crop_high": list(task.crop[1])}
     simulated = {"task": args.task, "seed": args.seed, "speed": args.speed, "viewer": args.viewer}
-    kitchen = {"kitchen": Path(args.twin).expanduser().absolute().name} if args.twin else {}
-    twin = {"twin": str(Path(args.twin).expanduser().absolute())} if args.twin else {}
+    folders = [str(folder) for folder in plan.twins]
+    kitchen = {"kitchen": plan.twins[0].name} if folders else {}
+    twin = {"twin": folders[0]} if folders else {}
     if args.robot == "sim":
         apparatus = [
             NodeSpec(
@@ -108,6 +109,7 @@ def build(plan):
                 "objects": list(plan.objects),
                 "sides": list(plan.sides),
                 "seed": args.seed,
+                **({"twins": folders} if len(folders) > 1 else {}),
             },
             main=True,
         ),

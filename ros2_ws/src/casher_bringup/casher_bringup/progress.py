@@ -15,6 +15,7 @@ class Progress:
         self.episodes = episodes
         self.successes = 0
         self.trials = 0
+        self.kitchen = ""
         self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self.bar = RichProgress(
             TextColumn("{task.description}"),
@@ -27,7 +28,11 @@ class Progress:
         if self.console.is_terminal:
             self.bar.start()
 
-    def begin(self, index, object_name, side):
+    def begin(self, index, object_name, side, kitchen=""):
+        """kitchen: its name where there are several."""
+        if kitchen != self.kitchen:
+            self.kitchen = kitchen
+            self.console.print(f"  {escape(kitchen)}", style="bold")
         self.label = f"{index + 1:3d}/{self.episodes}  {object_name:<6} {side:<5}"
         self.phase = ""
         self.bar.update(self.task, description=self.label)

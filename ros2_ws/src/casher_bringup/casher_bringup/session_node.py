@@ -152,7 +152,7 @@ class SessionNode(Node):
                 episode_id="",
                 index=request.index,
                 robot=self.config.robot,
-                kitchen=self.config.kitchen or self.rig.kitchen,
+                kitchen=Path(request.twin).name or self.config.kitchen or self.rig.kitchen,
                 task=self.task.name,
                 object=request.object,
                 side=request.side,
@@ -209,10 +209,14 @@ class EpisodePorts:
     def reset(self, object_name, side, seed):
         if self.node.config.robot == "sim":
             answer = self._call(
-                self.node.reset_scene, ResetScene.Request(object=object_name, side=side, seed=seed), HOME_TIMEOUT_S
+                self.node.reset_scene,
+                ResetScene.Request(object=object_name, side=side, seed=seed, twin=self.goal.request.twin),
+                HOME_TIMEOUT_S,
             )
             self._require(answer.success, f"reset: {answer.message}")
             return answer.object, answer.side
+        twin = self.goal.request.twin
+        self._require(not twin, f"twin '{twin}' was asked for, and this robot stands in a real kitchen")
         self._wait_for_arm()
         try:
             renew = partial(self.node.lease.publish, Empty())  # the arm goes on only while we wait for it

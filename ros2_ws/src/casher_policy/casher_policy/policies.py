@@ -1,4 +1,4 @@
-"""The policies that can be chosen for a run: the scripted expert, random actions, or a checkpoint.
+"""The policies that can be chosen for a run: the scripted expert, random actions, the shipped student, or a checkpoint.
 
 Choosing one is checked twice with the same words: by the command before anything starts, and by the node.
 """
@@ -14,6 +14,11 @@ from casher_policy.checkpoint_header import PICKLES, SUFFIX, read_checkpoint
 from casher_policy.expert import Expert, Privileged
 from casher_policy.preprocess import preprocess
 from casher_policy.task import task_named
+
+STUDENT = "student"
+"""The checkpoint that comes with this software for the task."""
+MODELS = Path(__file__).with_name("models")
+"""Where those are: TASK.safetensors."""
 
 
 class PolicyError(ValueError):
@@ -140,7 +145,9 @@ class CheckpointPolicy:
         self._generator = np.random.default_rng(seed)
 
     def act(self, points, colours, robot_state, privileged):
-        """EmptyCloudError when no point lies in the crop."""
+        """EmptyCloudError when no point lies in the crop; PolicyError for a state or an answer that is not finite."""
+        if not np.isfinite(robot_state).all():
+            raise PolicyError(f"robot state {robot_state.tolist()} is not finite: nothing can be decided on it")
         seed = int(self._generator.integers(2**31))
         points, colours = preprocess(points, colours, self._preprocessing, seed, robot_state[2:5])
         probabilities = self._probabilities(self._network, points, colours, robot_state)
@@ -155,8 +162,15 @@ _SCRIPTED = {RandomPolicy.name: RandomPolicy, ExpertPolicy.name: ExpertPolicy}
 def check_policy(spec, task, robot):
     """The checkpoint's id (empty without one) of a policy that will run; PolicyError or CheckpointError otherwise.
 
-    spec: 'expert', 'random' or the path of a checkpoint; task: name; robot: 'sim', 'fr3' or 'panda'. Needs no torch.
+    spec: 'expert', 'random', 'student' or the path of a checkpoint; task: name; robot: 'sim', 'fr3' or 'panda'. Needs
+    no torch.
     """
+    file = checkpoint_file(spec, task, robot)
+    return file.id if file else ""
+
+
+def checkpoint_file(spec, task, robot):
+    """The checkpoint_header.CheckpointFile of a policy that will run, None without one; raises as check_policy does."""
     task_named(task)
     if spec == ExpertPolicy.name and robot != "sim":
         raise PolicyError(
@@ -164,17 +178,31 @@ def check_policy(spec, task, robot):
             "'random' or a checkpoint"
         )
     if spec in _SCRIPTED:
-        return ""
+        return None
+    if spec == STUDENT:
+        return read_checkpoint(_shipped(task), task)
     # A bare word is a name mistyped; what looks like a path gets the checkpoint's own errors.
     if not spec or (not Path(spec).exists() and Path(spec).suffix not in (SUFFIX, *PICKLES)):
         raise PolicyError(
-            f"unknown policy '{spec}': known are {', '.join(sorted(_SCRIPTED))}, or the path of a checkpoint "
-            f"(*{SUFFIX}); no file of this name exists"
+            f"unknown policy '{spec}': known are {', '.join(sorted([*_SCRIPTED, STUDENT]))}, or the path of a "
+            f"checkpoint (*{SUFFIX}); no file of this name exists"
         )
-    return read_checkpoint(spec, task).id
+    return read_checkpoint(spec, task)
 
 
 def make_policy(spec, task, robot):
     """The Policy that check_policy(spec, task, robot) accepts; raises what it raises."""
     check_policy(spec, task, robot)
-    return _SCRIPTED[spec]() if spec in _SCRIPTED else CheckpointPolicy(spec, task)
+    if spec in _SCRIPTED:
+        return _SCRIPTED[spec]()
+    return CheckpointPolicy(_shipped(task) if spec == STUDENT else spec, task)
+
+
+def _shipped(task):
+    path = MODELS / f"{task}{SUFFIX}"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in MODELS.glob(f"*{SUFFIX}"))) or "no task"
+        raise PolicyError(
+            f"no checkpoint for task '{task}' comes with this software, only for {known}: train one and give its path"
+        )
+    return path

@@ -18,6 +18,8 @@ from casher_sim.twin import Y_UP_TO_BASE, Body, Provenance, Site, TaskSupport, T
 from casher_sim.twin_file import save_twin
 
 OBJECTS = ("bowl", "mug", "box")
+FIRST_UNSEEN_SEED = 1_000_000
+"""Kitchens from this seed on are for evaluating only: nothing is ever trained in one."""
 
 
 def layout_of(seed):

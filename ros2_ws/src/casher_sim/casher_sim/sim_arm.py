@@ -25,10 +25,10 @@ class SimArm:
         self._moving = False
         self._fault = ""
 
-    def reset(self, object_name, side, seed):
+    def reset(self, object_name, side, seed, kitchen=None):
         """World.reset, once a running motion has ended; clears a fault. Raises ValueError, then nothing has changed."""
         with self._one_motion, self.lock:
-            self.world.reset(object_name, side, seed)
+            self.world.reset(object_name, side, seed, kitchen)
             self._fault = ""
 
     def state(self):

@@ -26,7 +26,7 @@ from casher_policy.task import task_named
 from casher_sim.conversions import simulation_state_message
 from casher_sim.places import place_of
 from casher_sim.sim_arm import SimArm
-from casher_sim.world import World
+from casher_sim.world import World, objects_of
 from casher_sim.world_camera import WorldCamera
 
 STATE_HZ = 10.0
@@ -45,7 +45,7 @@ class SimConfig:
     crop_high: tuple
     """(x, y, z) [m], base frame."""
     twin: str = ""
-    """Folder of a digital twin to work in; empty: the rig's own kitchen."""
+    """Folder of the digital twin to begin in; empty: the rig's own kitchen."""
     task: str = "put_in_sink"
     """What success means."""
     seed: int = 0
@@ -68,7 +68,8 @@ class SimNode(Node):
         self.failure = None
         config = declare(self, SimConfig)
         rig = load_rig(config.rig)
-        self._world = World(place_of(rig.kitchen, config.twin), task_named(config.task))
+        self._places = dict.fromkeys(("", config.twin), place_of(rig.kitchen, config.twin))
+        self._world = World(self._places[""], task_named(config.task))
         self._world.reset(self._world.objects[0], "", config.seed)
         self._arm = SimArm(self._world, config.speed)
         warm_up()
@@ -133,7 +134,11 @@ class SimNode(Node):
 
     def _reset(self, request, response):
         try:
-            self._arm.reset(request.object or self._world.objects[0], request.side, request.seed)
+            if request.twin not in self._places:
+                self._places[request.twin] = place_of("", request.twin)
+            place = self._places[request.twin]
+            name = request.object or objects_of(place, self._world.task)[0]
+            self._arm.reset(name, request.side, request.seed, place)
             response.success = True
         except (ValueError, ArmFault) as error:
             response.message = str(error)

@@ -35,6 +35,12 @@ _ITERATIONS = 150
 """Of the inverse kinematics, before a pose counts as out of reach."""
 
 
+def objects_of(kitchen, task):
+    """Names of all objects that a task.Task may use in a place.Place; (NO_OBJECT,) for a task without one."""
+    kinds = kitchen.kinds(task.name)
+    return tuple(name for name in OBJECTS if kind_of(name) in kinds) or (NO_OBJECT,)
+
+
 class World:
     """The caller takes care that only one thread is in here at a time. Frame: base = world."""
 
@@ -42,27 +48,38 @@ class World:
         """kitchen: place.Place; task: casher_policy.task.Task. Call `reset` before anything else. PlaceError."""
         check_task(kitchen, task.name)
         self.kitchen, self.task, self.timestep_s = kitchen, task, TIMESTEP_S
-        kinds = kitchen.kinds(task.name)
-        self.objects = tuple(name for name in OBJECTS if kind_of(name) in kinds) or (NO_OBJECT,)
-        """Names of all objects that the task may use here; (NO_OBJECT,) for a task without one."""
-        self.sides = tuple(kitchen.sides(task.name))
         self.object_name = self.side = ""
         self.width_command = OPEN_WIDTH_M
         self.resets = 0
         """How many scenes there have been; whatever is drawn from the scene is new when this changes."""
 
-    def reset(self, object_name, side, seed):
+    @property
+    def objects(self):
+        """Names of all objects that the task may use here; (NO_OBJECT,) for a task without one."""
+        return objects_of(self.kitchen, self.task)
+
+    @property
+    def sides(self):
+        """Where the object may start here."""
+        return tuple(self.kitchen.sides(self.task.name))
+
+    def reset(self, object_name, side, seed, kitchen=None):
         """Arm at home, hand open, door closed, a new scene.
 
-        object_name: of `objects`; side: of `sides` or '' (drawn from the seed). ValueError lists the known ones.
+        object_name: of `objects`; side: of `sides` or '' (drawn from the seed); kitchen: the place.Place to be in from
+        now on, None: where it is. ValueError lists the known ones, and nothing has changed.
         """
-        if object_name not in self.objects:
+        kitchen = kitchen or self.kitchen
+        check_task(kitchen, self.task.name)
+        objects, sides = objects_of(kitchen, self.task), tuple(kitchen.sides(self.task.name))
+        if object_name not in objects:
             raise ValueError(
-                f"unknown object {object_name!r} for {self.task.name} in {self.kitchen.name!r}: known are "
-                f"{', '.join(self.objects)}"
+                f"unknown object {object_name!r} for {self.task.name} in {kitchen.name!r}: known are "
+                f"{', '.join(objects)}"
             )
-        if side not in ("", *self.sides):
-            raise ValueError(f"unknown side {side!r}: known are {', '.join(self.sides)} or empty")
+        if side not in ("", *sides):
+            raise ValueError(f"unknown side {side!r}: known are {', '.join(sides)} or empty")
+        self.kitchen = kitchen
         rng = np.random.default_rng(seed)
         drawn = self.sides[rng.integers(len(self.sides))]
         self.object_name, self.side = object_name, side or drawn

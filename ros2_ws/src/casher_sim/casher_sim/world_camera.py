@@ -11,23 +11,23 @@ class WorldCamera:
     """Draws one World. `look` is called while nobody steps it, `render` from any one thread."""
 
     def __init__(self, world):
-        self._world, self._kitchen = world, kitchen_parts(world.kitchen)
-        moving = set()
-        if not isinstance(world.kitchen, Kitchen):
-            moving = {twin_frame(body.name) for body in world.kitchen.twin.bodies if body.joint is not None}
-        self._still = sorted({part.frame for part in self._kitchen} - moving)
-        self._object_model, self._renderer = None, None
+        self._world = world
+        self._drawn, self._kitchen, self._renderer = (None, None), (), None
 
     def look(self):
-        """What was there and where it was: the object and {frame: T_base_frame}."""
-        return self._world.object_model, model_poses(self._world.model, self._world.data)
+        """What was there and where it was: (kitchen, object) and {frame: T_base_frame}."""
+        world = self._world
+        return (world.kitchen, world.object_model), model_poses(world.model, world.data)
 
     def render(self, look, views):
         """views: [(Intrinsics, T_base_camera (4, 4))] -> [(colour (H, W, 3) uint8, depth (H, W) uint16)]."""
-        object_model, poses = look
-        if self._renderer is None or object_model is not self._object_model:
+        (kitchen, object_model), poses = look
+        if self._renderer is None or any(a is not b for a, b in zip(look[0], self._drawn, strict=True)):
+            if kitchen is not self._drawn[0]:
+                self._kitchen = kitchen_parts(kitchen)
+            still = sorted({part.frame for part in self._kitchen} - _moving_frames(kitchen))
             parts = [*self._kitchen, *robot_parts(), *_of_object(object_model)]
-            self._object_model, self._renderer = object_model, PartRenderer(parts, still=self._still)
+            self._drawn, self._renderer = look[0], PartRenderer(parts, still=still)
         return self._renderer.render(poses, views)
 
 
@@ -42,6 +42,12 @@ def kitchen_parts(kitchen):
         below_arm = (VisiblePart(BASE, mesh) for mesh in meshes_of([stand(kitchen)]))
         return (*below_arm, *(VisiblePart(KITCHEN, mesh) for mesh in kitchen_meshes(kitchen)))
     return twin_parts(kitchen.twin, kitchen.folder)
+
+
+def _moving_frames(kitchen):
+    if isinstance(kitchen, Kitchen):
+        return set()
+    return {twin_frame(body.name) for body in kitchen.twin.bodies if body.joint is not None}
 
 
 def _of_object(object_model):
