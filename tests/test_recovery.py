@@ -35,6 +35,13 @@ def test_a_start_has_more_time_than_a_frame():
     assert ladder.due(110.0) is None and ladder.due(110.2) is Rung.RESET
 
 
+def test_a_frame_that_is_no_good_ends_the_wait_for_the_first():
+    ladder = started()
+    ladder.came(102.0)
+    ladder.came(102.9)
+    assert ladder.due(102.9) is None and ladder.due(103.1) is Rung.RESTART
+
+
 def test_a_few_frames_after_a_rung_do_not_make_the_camera_well():
     ladder = started()
     assert ladder.due(106.0) is Rung.RESTART

@@ -38,8 +38,10 @@ def recordings(tmp_path_factory):
         replace(shots["SW0001"][min(i, 4)], stamp_ms=t0_ms + i * 1000 / RATE_HZ, number=i + 1) for i in range(SHOTS)
     ]
     record({str(folder / f"{serial}.db3"): (serial, shots[serial]) for serial in MOUNTS}, RATE_HZ)
-    record({str(folder / "frozen.db3"): ("SW0001", frozen)}, RATE_HZ, pace_hz=100.0)
-    names = {**{serial: str(folder / f"{serial}.db3") for serial in MOUNTS}, "frozen": str(folder / "frozen.db3")}
+    still = [replace(frozen[0], stamp_ms=shot.stamp_ms, number=shot.number) for shot in frozen]
+    stuck = {str(folder / "frozen.db3"): ("SW0001", frozen), str(folder / "still.db3"): ("SW0001", still)}
+    record(stuck, RATE_HZ, pace_hz=100.0)
+    names = {name: str(folder / f"{name}.db3") for name in (*MOUNTS, "frozen", "still")}
     return {**names, "t0_ms": t0_ms}
 
 
@@ -202,6 +204,17 @@ def test_a_picture_that_repeats_is_not_delivered_and_climbs_the_whole_ladder(rec
     rungs = [text for text in ("restart the pipeline", "reset the camera", "give up") if text in caplog.text]
     assert len(rungs) == 3
     assert keep
+
+
+def test_a_picture_that_never_changes_is_given_up_however_often_its_recording_begins_anew(recordings, opened, caplog):
+    caplog.set_level("INFO", "casher_perception")
+    camera = opened(LEFT, playback=recordings["still"])
+    delivered, end = [], time.monotonic() + 60
+    with pytest.raises(CameraError, match="the same picture comes again and again, and neither a restart nor a reset"):
+        while time.monotonic() < end:
+            delivered.append(camera.read(0.05))
+    assert "begins anew" in caplog.text
+    assert sum(frame is not None for frame in delivered) == 1  # nor does a restart make it a new one
 
 
 @pytest.mark.parametrize("hour, words", [(1, "s old"), (-1, "s in the future")])

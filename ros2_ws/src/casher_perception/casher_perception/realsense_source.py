@@ -44,7 +44,8 @@ class RealSenseSource:
         self._recording = _load(self._context, playback, mount.serial) if playback else None
         self._ladder, self._exposure = Ladder(self._limits), FixedExposure(warm_up_frames)
         self._counts = dict.fromkeys(("restarts", "resets", "late", "repeated", "incomplete"), 0)
-        self._camera, self._device, self._last, self._trouble = None, None, None, ""
+        self._camera, self._device, self._trouble, self._delivered = None, None, "", False
+        self._last = None  # a restart does not forget it: a frozen camera goes on with the same picture
         self._absent_since_s = self._not_before_s = 0.0
         self._first_start()
         self.intrinsics, self.depth_lens = self._camera.intrinsics, self._camera.depth_lens
@@ -59,11 +60,12 @@ class RealSenseSource:
         now_s = self._now_s()
         if frame is not None:
             self._ladder.good(now_s)
-            self._trouble = ""
+            self._trouble, self._delivered = "", True
             return frame
-        if self._recording is not None and self._recording.current_status() == rs.playback_status.stopped:
+        if self._recording is not None and self._has_ended():
             _log.info("the recording of %s ended and begins anew", self.serial)
-            self._restart()
+            # One of which nothing can be used would else begin anew for ever, and the camera never be given up.
+            self._restart(patient=self._delivered)
             return None
         self._trouble = trouble
         rung = self._ladder.due(now_s)
@@ -110,6 +112,7 @@ class RealSenseSource:
         images = np.asanyarray(colour.get_data()), np.asanyarray(depth.get_data())
         if self._last is not None and all(map(_same, images, self._last)):
             self._counts["repeated"] += 1
+            self._ladder.came(self._now_s())
             return None, "the same picture comes again and again"
         self._last = images
         self._exposure.saw(depth)
@@ -126,7 +129,8 @@ class RealSenseSource:
             self._warn("unplugged, or without power: waiting for it")
             self._let_go(now_s)
             return
-        self._warn(f"{self._trouble}: {rung.value}")
+        trouble = self._trouble
+        self._warn(f"{trouble}: {rung.value}")
         match rung:
             case Rung.RESTART:
                 self._counts["restarts"] += 1
@@ -139,14 +143,18 @@ class RealSenseSource:
                 within(self._limits.hang_s, "hardware_reset", _reset, device)
             case Rung.FAULT:
                 raise CameraError(
-                    f"camera {self.serial}: {self._trouble}, and neither a restart nor a reset has helped: unplug it, "
+                    f"camera {self.serial}: {trouble}, and neither a restart nor a reset has helped: unplug it, "
                     "plug it in again, and start anew"
                 )
 
-    def _restart(self):
+    def _has_ended(self):
+        """Whether the recording has been played; only the device that the pipeline plays knows."""
+        return self._camera.device.as_playback().current_status() == rs.playback_status.stopped
+
+    def _restart(self, patient=True):
         self._stop()
         try:
-            self._start()
+            self._start(patient)
         except RuntimeError as error:
             self._warn(f"it cannot be started: {error}")
             self._let_go(self._now_s())
@@ -189,16 +197,18 @@ class RealSenseSource:
                 "it, does the rig ask for a size and rate it has?"
             ) from error
 
-    def _start(self):
-        self._playback_clock = PlaybackClock()
+    def _start(self, patient=True):
+        """patient: wait longer than usual for the first frame."""
+        self._playback_clock, self._delivered = PlaybackClock(), False
         self._camera = within(
             self._limits.hang_s + self._limits.start_s, "pipeline.start", start, self._context, self._mount
         )
-        self._device, self._last = self._camera.device, None
+        self._device = self._camera.device
         sensors = self._camera.depth_sensor, self._camera.colour_sensor
         prepare(*sensors, self._mount.sync)
         self._exposure.opened(*sensors)
-        self._ladder.started(self._now_s())
+        if patient:
+            self._ladder.started(self._now_s())
 
     def _connected(self):
         with or_exit(self._limits.hang_s):

@@ -47,6 +47,11 @@ class Ladder:
         """The pipeline was started: its first frame may take a while."""
         self._last_good_s, self._patience_s = now_s, self._limits.start_s
 
+    def came(self, now_s):
+        """A frame came, though not a good one: the next need not be waited for as long as the first after a start."""
+        if self._patience_s > self._limits.silence_s:
+            self._last_good_s, self._patience_s = now_s, self._limits.silence_s
+
     def good(self, now_s):
         """A good frame came."""
         self._last_good_s, self._patience_s = now_s, self._limits.silence_s
