@@ -41,12 +41,15 @@ PREPROCESSING = Preprocessing((-0.5, -0.5, 0.0), (0.5, 0.5, 0.5), points=32)
 def clouds(seed=0, steps=20, view="cameras", preprocessing=PREPROCESSING, **changes):
     """Clouds of noise; `changes` replace their fields."""
     random, n = np.random.default_rng([seed, 1]), preprocessing.total
+    low, high = (np.array(corner) * 1e4 for corner in (preprocessing.crop_low, preprocessing.crop_high))
+    states = random.random((steps, 9), dtype=np.float32)
+    states[:, 5:] = (1, 0, 0, 0)
     fields = {
         "view": view,
         "preprocessing": preprocessing,
-        "points": random.integers(-5000, 5000, (steps, n, 3), dtype=np.int16),
+        "points": random.integers(low.astype(int), high.astype(int), (steps, n, 3)).astype(np.int16),
         "colours": random.integers(0, 256, (steps, n, 3), dtype=np.uint8),
-        "robot_states": random.random((steps, 9), dtype=np.float32),
+        "robot_states": states,
         "labels": random.integers(0, 14, steps, dtype=np.uint8),
     }
     return Clouds(**{**fields, **changes})

@@ -10,7 +10,7 @@ import numpy as np
 from casher_policy.preprocess import Preprocessing
 from casher_training.cloud_file import read_clouds
 from casher_training.clouds import ACTIONS, VIEWS
-from casher_training.trajectories import FILE, TrajectoryStore, files_of, new_of
+from casher_training.trajectories import FILE, TrajectoryStore, bytes_of, files_of, new_of
 from casher_training.trajectory import TrajectoryError
 from casher_training.trajectory_file import DAMAGED, open_file
 
@@ -59,8 +59,9 @@ class CloudFile:
 def cloud_files(folders, task=None, views=VIEWS, sources=None, all_attempts=True):
     """-> (list of CloudFile, what cannot be read, in words). TrajectoryError where nothing is.
 
-    folders: of stores, or .h5 files; task, sources: None for any; views: '' for trajectories without clouds. Without all_attempts only successful trajectories
-    count, but for a generalist's: what a teacher says about its mistakes is what they are kept for.
+    folders: of stores, or .h5 files; task, sources: None for any; views: '' for trajectories without clouds. Without
+    all_attempts only successful trajectories count, but for a generalist's: what a teacher says about its mistakes is
+    what they are kept for.
     """
     found, problems = [], []
     for folder in folders:

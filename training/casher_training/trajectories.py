@@ -261,6 +261,11 @@ def files_of(folder_or_file):
     return sorted(found | {path.with_suffix("") for path in path.glob(f"*{FILE}{NEW}")})
 
 
+def bytes_of(path):
+    """What one of `files_of` takes on the disk, with what was appended to it."""
+    return sum(at.stat().st_size for at in (path, *new_of(path).glob(f"*{FILE}")) if at.exists())
+
+
 def new_of(path):
     """Folder of what was appended to a file and has not become part of it."""
     return path.with_name(f"{path.name}{NEW}")
