@@ -20,6 +20,10 @@ COMMANDS = {
         "train a student on clouds with a teacher's labels, or on demonstrations",
     ),
     "report": ("casher_bringup.report:ReportArgs", "recompute the report of a folder of bags"),
+    "policy replay": (
+        "casher_bringup.policy_replay_command:ReplayArgs",
+        "decide recorded episodes again from their bags, and compare",
+    ),
     "bag recover": ("casher_bringup.recover:RecoverArgs", "make a bag readable whose recorder was killed"),
     "twin check": ("casher_sim.twin_check:CheckArgs", "check digital twins: file, meshes, sites, reach"),
     "twin show": ("casher_sim.twin_show:ShowArgs", "show a digital twin in the browser, or as a picture with --png"),
