@@ -28,7 +28,7 @@ CAMERA_VOXEL_M = 0.005
 """Edge of the voxels in which a camera sends its points, as the simulator's and the camera node's."""
 NOISY_SHARE = 0.75
 """Of the episodes that are seen with the depth camera's noise."""
-POOL, TAKEN = 200_000, 24_000
+POOL, TAKEN = 100_000, 24_000
 """Points of a scene's meshes that are kept, and how many of them one cloud is made of."""
 
 

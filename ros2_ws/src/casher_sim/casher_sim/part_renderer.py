@@ -5,7 +5,7 @@ import numpy as np
 from casher_perception.camera_model import DEPTH_UNIT_M
 from casher_perception.geometry import inverse
 from casher_sim.light import Light
-from casher_sim.pixel_rays import NOTHING, cast, place, shade
+from casher_sim.pixel_rays import NOTHING, UNCHANGED, cast, place, shade
 from casher_sim.visible_parts import stacked_colours, stacked_poses
 
 DEPTH_RANGE_M = (0.2, 3.0)
@@ -47,7 +47,7 @@ class PartRenderer:
         of_triangle = is_still[self._part_of_triangle]
         self._still_triangles, self._moving_triangles = np.flatnonzero(of_triangle), np.flatnonzero(~of_triangle)
         self._still_frames = [self.frames.index(name) for name in still]
-        self._kept, self._kept_views = {}, kept_views
+        self._kept, self._kept_images, self._kept_views = {}, {}, kept_views
 
     def render(self, poses, views, light=None, recolour=None):
         """-> [(colour (H, W, 3) uint8, depth (H, W) uint16)] for each view.
@@ -65,28 +65,39 @@ class PartRenderer:
         T_camera_base = inverse(T_base_camera)
         placed = np.empty_like(self._vertices)
         place(self._vertices, self._frame_of_vertex, T_camera_base @ T_base_frame, placed)
-        depth, hit, weights = (a.copy() for a in self._still(placed, T_base_frame, intrinsics, T_camera_base))
-        self._cast(placed, self._moving_triangles, intrinsics, depth, hit, weights)
-        image = np.empty((*depth.shape, 3), np.uint8)
         lamp = T_camera_base[:3, :3] @ np.asarray(light.direction)
-        shade(
-            placed, self._triangles, self._part_of_triangle, self._colours, self._uv, self._texels, self._textures,
-            recolour, lamp, light.ambient, light.gains, np.array(BACKGROUND), hit, weights, image,
-        )  # fmt: skip
+
+        def shaded(hit, weights, image):
+            shade(
+                placed, self._triangles, self._part_of_triangle, self._colours, self._uv, self._texels, self._textures,
+                recolour, lamp, light.ambient, light.gains, np.array(BACKGROUND), hit, weights, image,
+            )  # fmt: skip
+            return image
+
+        key = intrinsics, T_camera_base.tobytes(), T_base_frame[self._still_frames].tobytes()
+        still = self._remember(self._kept, key, lambda: self._still(placed, intrinsics))
+        look = *key, light, recolour.tobytes()
+        empty = np.empty((*still[0].shape, 3), np.uint8)
+        image = self._remember(self._kept_images, look, lambda: shaded(*still[1:], empty)).copy()
+        depth, hit, weights = (array.copy() for array in still)
+        self._cast(placed, self._moving_triangles, intrinsics, depth, hit, weights)
+        shaded(np.where(hit == still[1], UNCHANGED, hit), weights, image)
         within = (depth >= DEPTH_RANGE_M[0]) & (depth <= DEPTH_RANGE_M[1])
         return image, np.rint(np.where(within, depth, 0.0) / DEPTH_UNIT_M).astype(np.uint16)
 
-    def _still(self, placed, T_base_frame, intrinsics, T_camera_base):
+    def _remember(self, kept, key, make):
+        if key not in kept:
+            if len(kept) == self._kept_views:
+                del kept[next(iter(kept))]
+            kept[key] = make()
+        return kept[key]
+
+    def _still(self, placed, intrinsics):
         """What the pixels see of the still parts alone."""
-        key = intrinsics, T_camera_base.tobytes(), T_base_frame[self._still_frames].tobytes()
-        if key not in self._kept:
-            if len(self._kept) == self._kept_views:
-                del self._kept[next(iter(self._kept))]
-            size = intrinsics.height, intrinsics.width
-            found = np.full(size, np.inf), np.full(size, NOTHING, np.int64), np.zeros((*size, 2), np.float32)
-            self._cast(placed, self._still_triangles, intrinsics, *found)
-            self._kept[key] = found
-        return self._kept[key]
+        size = intrinsics.height, intrinsics.width
+        found = np.full(size, np.inf), np.full(size, NOTHING, np.int64), np.zeros((*size, 2), np.float32)
+        self._cast(placed, self._still_triangles, intrinsics, *found)
+        return found
 
     def _cast(self, placed, chosen, camera, depth, hit, weights):
         cast(placed, self._triangles, chosen, camera.fx, camera.fy, camera.cx, camera.cy, depth, hit, weights)

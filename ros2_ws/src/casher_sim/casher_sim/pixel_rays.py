@@ -10,6 +10,8 @@ from numba import njit
 
 NOTHING = -1
 """In the place of a triangle's index: the ray hit none."""
+UNCHANGED = -2
+"""In the same place: the pixel has its colour already."""
 _NEAR_M = 0.01
 _SLACK = 1e-9
 """Of the e [1/m], for rounding: no ray slips between two triangles."""
@@ -102,7 +104,7 @@ def shade(
     placed, triangles, part_of_triangle, corner_colours, corner_uv, texels, textures, recolour, lamp, ambient, gains,
     background, hit, weights, image,
 ):  # fmt: skip
-    """Write image (H, W, 3) uint8.
+    """Write image (H, W, 3) uint8, but for the pixels whose hit is UNCHANGED.
 
     textures (P, 3): first texel, height, width of each part's texture, height 0 for none; recolour (P, 3, 3); lamp (3,)
     in the camera's frame.
@@ -111,6 +113,8 @@ def shade(
     for v in range(height):
         for u in range(width):
             k = hit[v, u]
+            if k == UNCHANGED:
+                continue
             if k == NOTHING:
                 for c in range(3):
                     image[v, u, c] = np.uint8(min(255.0, background[c] * gains[c] + 0.5))
