@@ -31,9 +31,7 @@ def main(args):
     for folder in args.folders:
         found = files_of(folder)
         if not found:
-            print(
-                f"no trajectories at {folder}: 'casher collect' or 'casher demos collect' makes some", file=sys.stderr
-            )
+            print(f"no trajectories at {folder}: 'casher collect' makes some", file=sys.stderr)
             return 2
         paths += found
     wrong, read, pairs, size, started, seen = 0, 0, 0, 0, time.monotonic(), {}
