@@ -101,6 +101,23 @@ def test_what_differs_in_what_matters_is_never_counted_together(tmp_path, field)
     assert [group["success"]["trials"] for group in groups] == [1, 1]
 
 
+def test_several_kitchens_have_their_own_numbers_and_a_total_over_them(tmp_path, capsys):
+    outcomes = ("success", "failure", "success", "success", "fault")
+    for index, (kitchen, outcome) in enumerate(zip("aabbb", outcomes, strict=True)):
+        record = episode(index=index, kitchen=f"kitchen_{kitchen}", outcome=outcome, steps=1)
+        write_episode(tmp_path / str(index), record, points=50)
+    assert main(ReportArgs(tmp_path)) == 0
+    summary = json.loads((tmp_path / "report.json").read_text())
+    assert [group["kitchen"] for group in summary["groups"]] == ["kitchen_a", "kitchen_b"]
+    (total,) = summary["over_kitchens"]
+    counted = {name: (rate["successes"], rate["trials"]) for name, rate in total["by_kitchen"].items()}
+    assert counted == {"kitchen_a": (1, 2), "kitchen_b": (2, 2)}
+    assert total["success"]["wilson"] == list(wilson(3, 4))
+    assert re.search(r"put_in_sink over 2 kitchens(.|\n)*all +3/4(.|\n)*kitchen_b +2/2", capsys.readouterr().out)
+    page = (tmp_path / "report.html").read_text()
+    assert "2 kitchens" in page and "different evaluations" not in page
+
+
 def test_two_versions_within_a_group_are_named(tmp_path, capsys):
     write_episode(tmp_path / "a", episode(steps=1), points=100)
     write_episode(tmp_path / "b", episode(steps=1, episode_id="other", software="later"), points=100)

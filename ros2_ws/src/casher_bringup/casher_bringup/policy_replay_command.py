@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from tyro.conf import Positional
 
 from casher_bringup.bag import BagError
@@ -76,7 +76,8 @@ def _policy(spec, episode):
 
 
 def _print(console, results):
-    table = Table("bag", "steps", "actions equal", "largest difference of a probability", box=None, pad_edge=False)
+    columns = Column("bag", overflow="fold"), "steps", "actions equal", "largest difference of a probability"
+    table = Table(*columns, box=None, pad_edge=False)
     for result in results:
         if "problem" in result:
             continue

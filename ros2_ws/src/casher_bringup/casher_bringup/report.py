@@ -63,10 +63,14 @@ def print_summary(console, summary):
     for group in summary["groups"]:
         title = f"{group['task']} in {group['kitchen']}, {group['robot']}, policy {group['policy']}"
         console.print(f"\n[bold]{escape(title)}[/bold]")
-        console.print(_successes(group))
+        console.print(_successes(group, ("by_object", "by_side")))
         console.print(_times(group["times"]))
         for line in remarks(group):
             console.print(escape(line))
+    for total in summary["over_kitchens"]:
+        title = f"{total['task']} over {len(total['by_kitchen'])} kitchens, {total['robot']}, policy {total['policy']}"
+        console.print(f"\n[bold]{escape(title)}[/bold]")
+        console.print(_successes(total, ("by_kitchen", "by_object")))
     for problem in summary["problems"]:
         console.print(f"[yellow]not counted: {escape(problem['bag'])}: {escape(problem['problem'])}[/yellow]")
     if not summary["groups"]:
@@ -93,7 +97,7 @@ def remarks(group):
     return lines
 
 
-def _successes(group):
+def _successes(group, parts):
     table = Table("", "success", "rate", "95% Wilson", "95% Clopper-Pearson", box=None, pad_edge=False)
 
     def row(label, rate, style=None):
@@ -102,10 +106,10 @@ def _successes(group):
         table.add_row(escape(label), f"{rate['successes']}/{rate['trials']}", share, *low_high, style=style)
 
     row("all", group["success"], "bold")
-    for by in ("by_object", "by_side"):
+    for by in parts:
         for name, rate in group[by].items():
             row(name, rate)
-    for name, sides in group["by_object_and_side"].items():
+    for name, sides in group.get("by_object_and_side", {}).items():
         for side, rate in sides.items():
             row(f"  {name}, {side}", rate, "dim")
     return table

@@ -4,7 +4,9 @@ import base64
 from datetime import datetime
 from html import escape
 
+from casher_bringup.report_rates import over_kitchens, row, score
 from casher_bringup.report_style import ACTION_COLOURS, STYLE
+from casher_bringup.report_summary import ALIKE
 from casher_policy.task import TASKS
 
 _LABELS = (("calibration_id", "calibration"), ("software", "software"), ("judge", "judged by"))
@@ -12,12 +14,13 @@ _LABELS = (("calibration_id", "calibration"), ("software", "software"), ("judge"
 
 def page(summary, pictures, time_names):
     """report_summary.summarise(), bag name -> its PNGs, names of the times -> HTML."""
-    groups = "".join(_group(group, summary["confidence"], pictures, time_names) for group in summary["groups"])
+    groups = "".join(_group(group, summary, pictures, time_names) for group in summary["groups"])
     many = ""
-    if len(summary["groups"]) > 1:
+    totals = "".join(over_kitchens(total, summary["confidence"]) for total in summary["over_kitchens"])
+    if len({tuple(group[name] for name in ALIKE) for group in summary["groups"]}) > 1:
         many = _note(
-            f"These bags hold {len(summary['groups'])} different evaluations: robot, policy, checkpoint, task or "
-            "kitchen differ. They are never counted together."
+            f"These bags hold {len(summary['groups'])} different evaluations: robot, policy, checkpoint, or task "
+            "differ. They are never counted together."
         )
     title = " · ".join(dict.fromkeys(group["task"] for group in summary["groups"])) or "evaluation"
     return (
@@ -25,22 +28,24 @@ def page(summary, pictures, time_names):
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
-        f"{many}{groups}{_problems(summary['problems'])}"
+        f"{many}{totals}{groups}{_problems(summary['problems'])}"
         "<footer>Recomputed from the bags alone by <code>casher report</code>. Bands are Wilson's interval at "
         f"{summary['confidence']:.0%}; Clopper and Pearson's is in brackets. Wide bands mean few trials.</footer>"
         "</main></body></html>\n"
     )
 
 
-def _group(group, confidence, pictures, time_names):
+def _group(group, summary, pictures, time_names):
     task = TASKS.get(group["task"])
     what = task.sentence if task else group["task"]
+    if summary["over_kitchens"]:
+        what = f"{group['kitchen']}: {what}"
     episodes = group["episodes"]
     return (
         f"<header><h1>{escape(what[:1].upper() + what[1:])}</h1><p>{escape(_when(episodes))} · "
         f"kitchen <b>{escape(group['kitchen'])}</b> · robot <b>{escape(group['robot'])}</b> · "
         f"policy <b>{escape(group['policy'])}</b></p></header>"
-        f"{_hero(group, confidence)}"
+        f"{_hero(group, summary['confidence'])}"
         f"<section><h2>By object and side</h2>{_breakdown(group)}</section>"
         f"<section><h2>Times of a step</h2>{_times(group['times'], time_names)}</section>"
         f"<section><h2>Episodes</h2>{_legend(episodes)}<div class=cards>"
@@ -65,33 +70,10 @@ def _hero(group, confidence):
         f'<div class="tile{" warn" if warn else ""}"><b>{value}</b><span>{escape(label)}</span></div>'
         for value, label, warn in facts
     )
-    share = "no trials yet" if rate["rate"] is None else f"{rate['rate']:.0%} of trials succeeded"
-    return (
-        f"<section class=hero><div class=score><div class=big>{rate['successes']}<i>/</i>{rate['trials']}</div>"
-        f"<div class=grow><p>{share}</p>{_bar(rate)}"
-        f"<p class=dim>{confidence:.0%} intervals: Wilson {_span(rate['wilson'])}, "
-        f"Clopper–Pearson {_span(rate['clopper_pearson'])}</p></div></div><div class=tiles>{tiles}</div></section>"
-    )
-
-
-def _bar(rate):
-    low, high = (100 * bound for bound in rate["wilson"])
-    dot = "" if rate["rate"] is None else f'<i style="left:{100 * rate["rate"]:.2f}%"></i>'
-    return f'<div class=bar><span style="left:{low:.2f}%;width:{high - low:.2f}%"></span>{dot}</div>'
-
-
-def _span(bounds):
-    return f"{bounds[0]:.0%}–{bounds[1]:.0%}"
+    return f"<section class=hero>{score(rate, confidence)}<div class=tiles>{tiles}</div></section>"
 
 
 def _breakdown(group):
-    def row(label, rate, kind=""):
-        numbers = f"<b>{rate['successes']}/{rate['trials']}</b>"
-        return (
-            f'<div class="rate {kind}"><span>{escape(label)}</span>{_bar(rate)}<span class=num>{numbers} '
-            f"<small>{_span(rate['wilson'])} [{_span(rate['clopper_pearson'])}]</small></span></div>"
-        )
-
     rows = []
     for name, rate in group["by_object"].items():
         rows.append(row(name, rate))

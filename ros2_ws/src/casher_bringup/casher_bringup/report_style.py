@@ -45,6 +45,7 @@ small{font-size:.82em;color:var(--dim);font-weight:400}.dim{color:var(--dim);fon
 .tile span{display:block;font-size:.82rem;line-height:1.3;color:var(--dim)}
 .tile.warn{background:var(--warnbg);border-color:transparent}.tile.warn b,.tile.warn span{color:var(--warn)}
 .rate{display:grid;grid-template-columns:7.5rem 1fr 15.5rem;gap:.8rem;align-items:center;padding:.16rem 0}
+.rate>span:first-child{overflow-wrap:anywhere;line-height:1.25}
 .rate .num{font-variant-numeric:tabular-nums;white-space:nowrap}.rate b{display:inline-block;min-width:3.2rem}
 .rate.inner>span:first-child{padding-left:1.1rem;color:var(--dim)}.rate.inner .bar{height:7px}
 .rate.inner .bar i{top:-2px;bottom:-2px}.rate.total{border-top:1px solid var(--line);margin-top:.3rem;

@@ -15,6 +15,8 @@ FORMAT_VERSION = 1
 CONFIDENCE = 0.95
 GROUP_BY = ("robot", "policy", "checkpoint_id", "task", "kitchen")
 """Episodes that differ in one of these are never counted together."""
+ALIKE = GROUP_BY[:-1]
+"""Episodes that differ in the kitchen only are counted in every kitchen, and once over all of them."""
 IDS = ("calibration_id", "software", "judge")
 """What may differ within a group and is named: an evaluation should have one of each."""
 
@@ -32,8 +34,26 @@ def summarise(bags, directory):
         "directory": str(directory),
         "confidence": CONFIDENCE,
         "groups": groups,
+        "over_kitchens": _over_kitchens([bag.episode for bag in usable]),
         "problems": [{"bag": bag.name, "problem": bag.problem} for bag in bags if bag.problem],
     }
+
+
+def _over_kitchens(episodes):
+    """A dict for each policy and task that was evaluated in more than one kitchen."""
+    found = {}
+    for episode in episodes:
+        found.setdefault(tuple(getattr(episode, name) for name in ALIKE), []).append(episode)
+    return [
+        {
+            **dict(zip(ALIKE, key, strict=True)),
+            "success": _rate(members),
+            "by_kitchen": {k: _rate(e for e in members if e.kitchen == k) for k in _distinct(members, "kitchen")},
+            "by_object": {o: _rate(e for e in members if e.object == o) for o in _distinct(members, "object")},
+        }
+        for key, members in found.items()
+        if len(_distinct(members, "kitchen")) > 1
+    ]
 
 
 def _group(bags):
