@@ -71,7 +71,11 @@ def shares_of(scenes, task, episodes_per_twin, preset="released"):
 
 def evaluate(workers, shares, weights, seed, greedy=False):
     """workers: of teacher_episodes.episode_workers for these shares; weights {name: array} -> TeacherEvaluation."""
-    episodes = workers.map("run", [(i, weights, seed, greedy) for i in range(len(shares))])
+    return evaluation_of(shares, workers.map("run", [(i, weights, seed, greedy) for i in range(len(shares))]))
+
+
+def evaluation_of(shares, episodes):
+    """[Share] and the Episodes of each -> TeacherEvaluation."""
     scenes = [_result(share.scene.name, [e]) for share, e in zip(shares, episodes, strict=True)]
     of_twin = {}
     for share, e in zip(shares, episodes, strict=True):

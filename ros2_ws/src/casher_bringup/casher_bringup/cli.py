@@ -10,6 +10,10 @@ COMMANDS = {
         "casher_training.eval_teacher_command:EvalTeacherArgs",
         "evaluate a teacher in digital twins: success, reasons, films",
     ),
+    "eval student": (
+        "casher_training.eval_student_command:EvalStudentArgs",
+        "evaluate a student in digital twins, in batch: success, reasons, films",
+    ),
     "train teacher": (
         "casher_training.train_teacher_command:TrainTeacherArgs",
         "train a teacher on privileged state, from demonstrations",
