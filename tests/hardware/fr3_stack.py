@@ -152,12 +152,13 @@ class Operator:
         for name, value in environment().items():
             os.environ.setdefault(name, value)
         import rclpy
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.executors import SingleThreadedExecutor
         from std_msgs.msg import Empty
         from std_srvs.srv import Trigger
 
         from casher_msgs.msg import EpisodeResult, PolicyStep, RobotState
         from casher_msgs.srv import Judge
+        from casher_perception.spinning import Spinning
 
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
@@ -171,15 +172,9 @@ class Operator:
             self._node.create_subscription(kind, topic, heard.append, 100)
         self.estop = self._node.create_publisher(Empty, "/casher/estop", 10)
         self._trigger, self._judge = Trigger, Judge
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-
-        def spin():
-            with contextlib.suppress(ExternalShutdownException):
-                self._executor.spin()
-
-        self._thread = threading.Thread(target=spin, daemon=True)
-        self._thread.start()
+        executor = SingleThreadedExecutor(context=self._context)
+        executor.add_node(self._node)
+        self._spinning = Spinning(executor)
 
     def __enter__(self):
         return self
@@ -187,8 +182,7 @@ class Operator:
     def __exit__(self, *_):
         import rclpy
 
-        self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(5)
+        self._spinning.stop()
         self._node.destroy_node()
         rclpy.shutdown(context=self._context)
 

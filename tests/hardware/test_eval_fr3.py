@@ -60,3 +60,14 @@ def test_a_reflex_ends_an_episode_by_name_one_recovery_later_the_next_is_run_and
     for state in messages(second, "/casher/robot_state"):
         p = state.tcp_pose.position
         assert np.allclose(tcp_pose(state.joint_positions)[:3, 3], [p.x, p.y, p.z], atol=1e-3)
+
+
+@pytest.mark.timeout(600)
+def test_a_camera_whose_picture_freezes_ends_the_run_by_name_before_any_episode(tmp_path):
+    rig = make_rig(tmp_path / "rehearsal.yaml")
+    (tmp_path / "cameras").mkdir()
+    recordings = make_recordings(tmp_path / "cameras", frozen="camera_right")
+    with fci_server(version=10, speed=SPEED) as robot, Run(tmp_path / "run", robot.host, recordings, rig) as run:
+        assert run.ended() == 1, run.printed  # though nobody says `casher ready`
+    assert "node 'camera_right' exited with code 1" in run.printed
+    assert "the same picture comes again and again, and neither a restart nor a reset has helped" in run.printed

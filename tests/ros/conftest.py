@@ -2,9 +2,7 @@
 
 import os
 import socket
-import threading
 import time
-import traceback
 from pathlib import Path
 
 import pytest
@@ -35,32 +33,23 @@ def ros_domain():
 class Graph:
     """Nodes of one test on their own context."""
 
+    THREADS = 4
+    """Of the executor."""
+
     def __init__(self):
         import rclpy
         from rclpy.context import Context
         from rclpy.executors import MultiThreadedExecutor
 
+        from casher_perception.spinning import Spinning
+
         self.context = Context()
         rclpy.init(context=self.context)
-        self.executor = MultiThreadedExecutor(num_threads=4, context=self.context)
+        self.executor = MultiThreadedExecutor(num_threads=self.THREADS, context=self.context)
         self.nodes = []
         self.errors = []
-        self.closing = False
-        self.thread = threading.Thread(target=self._spin, daemon=True)
-        self.thread.start()
-
-    def _spin(self):
-        from rclpy.executors import ExternalShutdownException, ShutdownException
-
-        try:
-            self.executor.spin()
-        except (ExternalShutdownException, ShutdownException):
-            pass
-        except BaseException as error:  # reported by wait() and close(), in the test's own thread
-            # A shutdown that meets a running handler raises in rclpy's own clean-up: not the test's doing.
-            raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-            if not (self.closing and "/rclpy/" in raised_in):
-                self.errors.append(error)
+        """What callbacks raised: reported by wait() and close(), in the test's own thread."""
+        self.spinning = Spinning(self.executor, self.errors.append)
 
     def add(self, node_class, *args, **kwargs):
         """Construct a node on this graph's context and spin it; parameters={...} sets its ROS parameters."""
@@ -73,7 +62,7 @@ class Graph:
         self.executor.add_node(node)
         return node
 
-    def wait(self, condition, timeout_s=15.0):
+    def wait(self, condition, timeout_s=60.0):
         """Until condition() holds; False when it did not in time. Raises what a callback raised."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
@@ -87,13 +76,11 @@ class Graph:
     def close(self):
         import rclpy
 
-        self.closing = True
-        self.executor.shutdown(timeout_sec=5.0)
-        self.thread.join(5.0)
+        self.spinning.stop(2.0)
         for node in self.nodes:
             node.destroy_node()
         rclpy.shutdown(context=self.context)
-        assert not self.thread.is_alive()
+        assert not self.spinning.alive
         if self.errors:
             raise self.errors[0]
 

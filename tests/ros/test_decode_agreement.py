@@ -13,6 +13,7 @@ from casher_franka.franka_arm import FrankaArm
 from casher_msgs.action import ExecuteAction
 from casher_perception.conversions import pose_message
 from casher_policy.action import ACTION_NAMES, Action, decode
+from casher_policy.asking import Asker
 from casher_policy.task import task_named
 from casher_sim.sim_arm import SimArm
 from casher_sim.sim_node import SimNode
@@ -57,6 +58,7 @@ class Watched:
 def test_simulator_and_arm_node_decode_an_action_identically(graph, arm_class, monkeypatch):
     client = graph.add(Node, "client")
     actions = ActionClient(client, ExecuteAction, "/casher/execute_action")
+    asker = Asker(client, client.default_callback_group)
     home = client.create_client(Trigger, "/casher/home")
     assert graph.wait(lambda: actions.server_is_ready() and home.service_is_ready())
 
@@ -68,8 +70,8 @@ def test_simulator_and_arm_node_decode_an_action_identically(graph, arm_class, m
     watched = Watched(arm_class, monkeypatch)
     for action in Action:
         watched.measured.clear()
-        handle = done(actions.send_goal_async(ExecuteAction.Goal(action=int(action))))
-        result = done(handle.get_result_async()).result
+        handle = done(asker.ask(lambda a=action: actions.send_goal_async(ExecuteAction.Goal(action=int(a)))))
+        result = done(asker.ask(handle.get_result_async)).result
         assert result.success, f"{ACTION_NAMES[action]}: {result.refused}{result.fault}"
         measured, asked = watched.asked[-1]
         decoded = [decode(int(action), s.T_base_tcp, s.width_command) for s in measured]

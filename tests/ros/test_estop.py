@@ -48,6 +48,7 @@ class Terminal:
 def bench(graph):
     bench = Bench(graph, state_rate_hz=20.0)
     yield bench
+    graph.spinning.stop()
     bench.server.close()
 
 

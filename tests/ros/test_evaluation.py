@@ -1,5 +1,6 @@
 """The user's own command, every node a process of its own, over real DDS: two short episodes, and what can go wrong."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -173,8 +174,9 @@ def test_a_camera_that_goes_silent_ends_the_episode_with_its_name(tmp_path, ros_
         text=True,
     )
     _STARTED.append(process)
-    until(lambda: in_mid_episode(tmp_path / "run"))
-    mute("camera_left")
+    with muting() as mute:
+        until(lambda: in_mid_episode(tmp_path / "run"))
+        mute("camera_left")
     code, printed = finish(process, 120)
     assert code == 3, printed
     record = last_record(tmp_path / "run/000_box_left")
@@ -197,8 +199,9 @@ def last_record(bag):
     return [m.ros_msg for m in read_ros2_messages(next(bag.glob("*.mcap")), topics=["/casher/episode"])][-1]
 
 
-def mute(camera):
-    """Silence one of the simulator's cameras, as its parameter allows."""
+@contextlib.contextmanager
+def muting():
+    """mute(camera) silences one of the simulator's cameras, as its parameter allows; ready when the `with` begins."""
     import rclpy
     from rclpy.parameter import Parameter
     from rclpy.parameter_client import AsyncParameterClient
@@ -209,17 +212,19 @@ def mute(camera):
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     client = AsyncParameterClient(node, "sim")
-    assert client.wait_for_services(30.0)
+    assert client.wait_for_services(120.0)
 
-    def is_set():
+    def is_set(camera):
         future = client.set_parameters([Parameter("mute_camera", value=camera)])
         executor.spin_until_future_complete(future, 10.0)
         return future.done() and future.result().results[0].successful
 
-    until(is_set, 30)
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.shutdown(context=context)
+    try:
+        yield lambda camera: until(lambda: is_set(camera), 60)
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def test_a_door_of_a_digital_twin_is_opened(tmp_path):

@@ -22,6 +22,7 @@ from casher_msgs.action import ExecuteAction, RunPolicy
 from casher_msgs.msg import PolicyStep, RobotState, SimulationState
 from casher_perception.conversions import cloud_message, pose_message, stamp_message, stamp_ns
 from casher_policy.action import ACTION_NAMES, Action
+from casher_policy.asking import Asker
 from casher_policy.policy_node import PolicyNode
 
 pytestmark = pytest.mark.ros
@@ -119,10 +120,10 @@ class Session(Node):
 
     def __init__(self, **kwargs):
         super().__init__("session", **kwargs)
-        self.group = ReentrantCallbackGroup()
-        self.client = ActionClient(self, RunPolicy, "/casher/run_policy", callback_group=self.group)
+        self.client = ActionClient(self, RunPolicy, "/casher/run_policy")
+        self.asker = Asker(self, self.default_callback_group)
         self.steps, self.feedback = [], []
-        self.create_subscription(PolicyStep, "/casher/policy_step", self.steps.append, 50, callback_group=self.group)
+        self.create_subscription(PolicyStep, "/casher/policy_step", self.steps.append, 50)
         self.episode = self.end = self.rejected = None
 
     def destroy_node(self):
@@ -132,13 +133,20 @@ class Session(Node):
     def ask(self, horizon=3, task="put_in_sink", seed=0):
         self.episode = self.end = self.rejected = None
         goal = RunPolicy.Goal(episode_id="the-episode", task=task, seed=seed, horizon=horizon)
-        self.client.send_goal_async(goal, self.feedback.append).add_done_callback(self.on_answer)
+        asked = self.asker.ask(lambda: self.client.send_goal_async(goal, self.feedback.append))
+        asked.add_done_callback(self.on_answer)
+
+    def cancel(self, graph):
+        """The node may be at work before its answer has arrived."""
+        assert graph.wait(lambda: self.episode is not None)
+        self.asker.ask(self.episode.cancel_goal_async)
 
     def on_answer(self, future):
         self.episode = future.result()
         self.rejected = not self.episode.accepted
         if not self.rejected:
-            self.episode.get_result_async().add_done_callback(lambda f: setattr(self, "end", f.result().result))
+            ending = self.asker.ask(self.episode.get_result_async)
+            ending.add_done_callback(lambda f: setattr(self, "end", f.result().result))
 
 
 @pytest.fixture
@@ -222,7 +230,7 @@ def test_a_cancel_stops_the_action_that_is_under_way(graph, stage):
     kitchen.script = {1: "hang"}
     session.ask(horizon=10)
     assert graph.wait(lambda: len(kitchen.asked) == 2)
-    session.episode.cancel_goal_async()
+    session.cancel(graph)
     assert finished(graph, session) == ("cancelled", "", 1)
     assert kitchen.cancelled == [1]
     assert len(kitchen.asked) == 2
@@ -233,7 +241,7 @@ def test_a_cancel_ends_a_wait_for_clouds(graph, stage):
     kitchen.sending = False
     session.ask()
     assert graph.wait(lambda: session.episode is not None)
-    session.episode.cancel_goal_async()
+    session.cancel(graph)
     assert finished(graph, session) == ("cancelled", "", 0)
 
 
@@ -242,7 +250,7 @@ def test_after_a_cancel_the_next_episode_runs(graph, stage):
     kitchen.script = {0: "hang"}
     session.ask()
     assert graph.wait(lambda: len(kitchen.asked) == 1)
-    session.episode.cancel_goal_async()
+    session.cancel(graph)
     finished(graph, session)
     session.ask(horizon=2)
     assert finished(graph, session) == ("horizon", "", 2)
@@ -303,6 +311,7 @@ from rclpy.action import ActionServer
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from casher_msgs.action import ExecuteAction
+from casher_perception.spinning import Spinning
 
 def move(goal):
     print("moving", flush=True)
@@ -316,9 +325,9 @@ node = rclpy.create_node("arm")
 server = ActionServer(node, ExecuteAction, "/casher/execute_action", move)
 executor = MultiThreadedExecutor(2)
 executor.add_node(node)
-threading.Thread(target=executor.spin, daemon=True).start()
+spinning = Spinning(executor)
 asked.wait()
-executor.shutdown(timeout_sec=0.5)
+spinning.stop(0.5)
 server.destroy()
 node.destroy_node()
 rclpy.shutdown()
@@ -365,12 +374,12 @@ def test_another_task_and_a_second_episode_at_once_are_rejected(graph, stage):
     kitchen.script = {0: "hang"}
     session.ask()
     assert graph.wait(lambda: len(kitchen.asked) == 1)
-    first = session.episode
+    assert graph.wait(lambda: session.episode is not None)
     other = graph.add(Session)
     assert graph.wait(other.client.server_is_ready)
     other.ask()
     assert graph.wait(lambda: other.rejected is True)
-    first.cancel_goal_async()
+    session.cancel(graph)
     finished(graph, session)
 
 

@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 from casher_bringup import session_node
 from casher_bringup.session import SessionFault
 from casher_bringup.session_node import EpisodePorts, SessionNode
-from casher_msgs.action import RunPolicy
+from casher_msgs.action import RunEpisode, RunPolicy
 from casher_msgs.srv import Judge
 from casher_policy.episode import Episode
 
@@ -76,6 +76,7 @@ class Goal:
     """Of a RunEpisode nobody cancels."""
 
     is_cancel_requested = False
+    request = RunEpisode.Goal()
 
     def __init__(self):
         self.phases = []
@@ -157,8 +158,8 @@ def test_a_recorder_that_fails_in_mid_episode_stops_the_policy(graph, tmp_path):
     assert graph.wait(lambda: recorder.get_subscription_count() > 0)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(EpisodePorts(session, Goal()).run_policy, episode, lambda *_: False)
-        assert policy.begun.wait(20)
+        assert policy.begun.wait(60)
         failure = DiagnosticStatus(name="recorder", level=DiagnosticStatus.ERROR, message="the disk is full")
         recorder.publish(DiagnosticArray(status=[failure]))
         with pytest.raises(SessionFault, match="the disk is full"):
-            running.result(20)
+            running.result(60)

@@ -21,6 +21,7 @@ from casher_perception.conversions import cloud_arrays, image_array, stamp_ns, t
 from casher_perception.geometry import rotation_angle, transform
 from casher_perception.rig import load_rig
 from casher_policy.action import Action
+from casher_policy.asking import Asker
 from casher_policy.conversions import privileged_from_message
 from casher_policy.task import task_named
 from casher_sim.sim_node import SimNode
@@ -41,6 +42,7 @@ class Client:
         self.node = graph.add(Node, "client")
         self.received = {}
         self.execute = ActionClient(self.node, ExecuteAction, "/casher/execute_action")
+        self.asker = Asker(self.node, self.node.default_callback_group)
         assert self.execute.wait_for_server(10.0)
 
     def listen(self, message_type, topic, qos=10):
@@ -62,10 +64,10 @@ class Client:
         return self.result(client.call_async(request))
 
     def start(self, action):
-        return self.result(self.execute.send_goal_async(ExecuteAction.Goal(action=int(action))))
+        return self.result(self.asker.ask(lambda: self.execute.send_goal_async(ExecuteAction.Goal(action=int(action)))))
 
     def act(self, action):
-        return self.result(self.start(action).get_result_async()).result
+        return self.result(self.asker.ask(self.start(action).get_result_async)).result
 
     def mute(self, camera):
         value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=camera)
@@ -167,7 +169,7 @@ def test_stop_ends_an_action_in_mid_move_until_recover(graph):
     goal = client.start(Action.PLUS_Y)
     client.wait(lambda: robot[-1].tcp_pose.position.y > start_y + 0.002)
     assert client.call(Trigger, "/casher/stop", Trigger.Request()).success
-    result = client.result(goal.get_result_async()).result
+    result = client.result(client.asker.ask(goal.get_result_async)).result
     assert result.fault.startswith("stopped") and not result.success
     assert result.tcp_pose.position.y < start_y + 0.027
     assert client.act(Action.PLUS_Y).fault.startswith("stopped")

@@ -19,6 +19,7 @@ from casher_msgs.action import ExecuteAction
 from casher_msgs.msg import RobotState
 from casher_perception.conversions import stamp_ns, transform_from_pose
 from casher_perception.geometry import position_quat
+from casher_perception.spinning import Spinning
 from casher_policy.asking import Asker
 from casher_policy.episode_loop import EpisodeFault
 from casher_policy.policy_node import ArmClient
@@ -63,10 +64,9 @@ class ArmDemo:
         self._asker = Asker(self._node, group)
         self._gate, self._closing = FreshGate(), threading.Event()
         self._node.create_subscription(RobotState, "/casher/robot_state", self._heard, 10)
-        self._executor = MultiThreadedExecutor(num_threads=3, context=self._context)
-        self._executor.add_node(self._node)
-        self._spinning = threading.Thread(target=self._executor.spin, name="casher demos", daemon=True)
-        self._spinning.start()
+        executor = MultiThreadedExecutor(num_threads=3, context=self._context)
+        executor.add_node(self._node)
+        self._spinning = Spinning(executor, name="casher demos")
         if not self._arm.wait_ready(ANSWER_S, self._closing.is_set):
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
             self.close()
@@ -167,8 +167,7 @@ class ArmDemo:
     def close(self):
         """Leave the arm as it is and go."""
         self._closing.set()
-        self._executor.shutdown(timeout_sec=2.0)
-        self._spinning.join(5.0)
+        self._spinning.stop()
         self._arm.destroy()
         self._node.destroy_node()
         if self._own_context:

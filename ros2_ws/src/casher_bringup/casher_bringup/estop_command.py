@@ -1,11 +1,9 @@
 """`casher estop`: a terminal whose keys stop the arm, and without which, once started, the arm does not move."""
 
-import contextlib
 import os
 import select
 import signal
 import sys
-import threading
 import time
 from dataclasses import dataclass
 
@@ -57,7 +55,7 @@ class Panel:
 
 def main(_):
     import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
     from std_msgs.msg import Empty, String
     from std_srvs.srv import Trigger
@@ -65,6 +63,7 @@ def main(_):
     from casher_bringup.graph import environment
     from casher_bringup.operator_command import chosen_domain
     from casher_msgs.msg import RobotState
+    from casher_perception.spinning import Spinning
 
     try:
         domain = chosen_domain()
@@ -90,12 +89,7 @@ def main(_):
     executor = SingleThreadedExecutor()
     executor.add_node(node)
 
-    def spin():
-        with contextlib.suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
+    spinning = Spinning(executor)
     ended = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: ended.append(number))
@@ -125,8 +119,8 @@ def main(_):
         publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=1.0))
     _show("the arm was stopped" if ended else "left: the arm may go on")
     print()
+    spinning.stop(2.0)
     rclpy.try_shutdown()
-    thread.join(2.0)
     return 1 if ended else 0
 
 

@@ -1,27 +1,24 @@
 """Asks the session for one episode after the other and says how they went; its end is the end of the run."""
 
-import concurrent.futures
-import contextlib
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
 from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from casher_bringup.progress import Progress
 from casher_bringup.schedule import schedule
 from casher_msgs.action import RunEpisode
 from casher_perception.parameters import declare
+from casher_perception.spinning import Spinning, init_node_process
 from casher_policy.asking import Asker
 from casher_policy.conversions import episode_from_message
 from casher_policy.episode import Outcome
 
-POLL_S = 0.1
 START_TIMEOUT_S = 60.0
 MAX_FAULTS_IN_A_ROW = 2
 """A fault of the apparatus that repeats will not go away by itself."""
@@ -85,34 +82,25 @@ class EvaluateNode(Node):
         if not handle.accepted:
             raise RuntimeError("the session refused the episode: is another one running?")
         ending = self.asker.ask(handle.get_result_async)
-        while not concurrent.futures.wait([ending], POLL_S).done:
-            if not rclpy.ok(context=self.context):
-                raise ExternalShutdownException
         return episode_from_message(ending.result().result.episode)
 
 
 def main():
-    rclpy.init()
+    init_node_process()
     node = EvaluateNode()
     executor = MultiThreadedExecutor(num_threads=2)
     executor.add_node(node)
-
-    def spin():
-        with contextlib.suppress(ExternalShutdownException, KeyboardInterrupt):
-            executor.spin()
-
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
+    spinning = Spinning(executor, lambda error: node.get_logger().error(f"{error!r}"))
     code = 130
     progress = Progress(node.config.episodes, sys.stdout)
     try:
         code = node.run(progress)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
         pass
     finally:
         progress.close()
+        spinning.stop()
         rclpy.try_shutdown()
-        thread.join(2.0)
     sys.exit(code)
 
 

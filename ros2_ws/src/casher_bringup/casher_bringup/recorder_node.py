@@ -1,14 +1,13 @@
 """The recorder: one bag for each episode, every topic as it comes off the wire, and a count of what did not come."""
 
 import dataclasses
-import signal
 import time
 from dataclasses import dataclass
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.exceptions import InvalidTopicNameException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import serialize_message
 from rclpy.validate_topic_name import validate_topic_name
 
@@ -19,6 +18,7 @@ from casher_bringup.recording import Recording
 from casher_bringup.schemas import interface
 from casher_msgs.srv import StartRecording, StopRecording
 from casher_perception.parameters import declare
+from casher_perception.spinning import init_node_process, spin
 from casher_policy.conversions import episode_from_message, episode_message
 from casher_policy.episode import Outcome
 
@@ -200,18 +200,16 @@ class RecorderNode(ListeningNode):
 
 def main(args=None):
     """Node main; ends with 0 on SIGINT and SIGTERM, after closing the bag that is open."""
-    rclpy.init(args=args)
+    init_node_process(args)
     node = None
     try:
         node = RecorderNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor)  # an impatient second Ctrl-C does not cost the bag
+    except KeyboardInterrupt:
         pass
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # an impatient second Ctrl-C must not cost the bag
         if node is not None:
             node.cut_short(*run_end.told())
             node.destroy_node()

@@ -11,7 +11,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.action import ActionClient, ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Empty
@@ -26,6 +26,7 @@ from casher_msgs.srv import Judge, ResetScene, StartRecording, StopRecording
 from casher_perception.conversions import stamp_ns
 from casher_perception.parameters import declare
 from casher_perception.rig import load_rig
+from casher_perception.spinning import init_node_process, spin
 from casher_policy.asking import Asker
 from casher_policy.conversions import episode_from_message, episode_message
 from casher_policy.episode import Episode
@@ -36,6 +37,8 @@ from casher_policy.task import task_named
 POLL_S = 0.02
 SERVICE_TIMEOUT_S = 10.0
 HOME_TIMEOUT_S = 120.0
+EPISODE_STOP_S = 0.2
+"""[s] an episode is given to end when the node is told to: none, as a rule. The recorder says on record why it ends."""
 START_TIMEOUT_S = 60.0
 """[s] a node may take to appear: a checkpoint loads slowly."""
 
@@ -201,7 +204,7 @@ class EpisodePorts:
         return self.node.now_ns()
 
     def cancelled(self):
-        return self.goal.is_cancel_requested
+        return self.goal.is_cancel_requested or not self.node.context.ok()
 
     def progress(self, phase, step=0, action_name=""):
         self.goal.publish_feedback(RunEpisode.Feedback(phase=phase, step=step, action_name=action_name))
@@ -350,13 +353,13 @@ class EpisodePorts:
 
 
 def main():
-    rclpy.init()
-    node = SessionNode()
-    executor = MultiThreadedExecutor(num_threads=6)
-    executor.add_node(node)
+    init_node_process()
     try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        node = SessionNode()
+        executor = MultiThreadedExecutor(num_threads=6)
+        executor.add_node(node)
+        spin(executor, stop_s=EPISODE_STOP_S)
+    except KeyboardInterrupt:
         pass
     finally:
         rclpy.try_shutdown()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from casher_franka.arm import HOME_JOINTS, ArmFault
@@ -15,6 +15,7 @@ from casher_franka.kinematics import tcp_pose
 from casher_franka.server_node import ArmServer
 from casher_perception.parameters import declare
 from casher_perception.rig import load_rig
+from casher_perception.spinning import init_node_process, spin
 
 
 @dataclass(frozen=True)
@@ -75,21 +76,21 @@ class ArmNode(Node):
 
 
 def main():
-    rclpy.init()
+    init_node_process()
+    node = None
     try:
         node = ArmNode()
+        executor = MultiThreadedExecutor(num_threads=4)
+        executor.add_node(node)
+        spin(executor, farewell=node.server.rest)
+    except KeyboardInterrupt:
+        pass
     except (ValueError, ArmFault, OSError) as error:
         print(f"arm: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
         return 1
-    executor = MultiThreadedExecutor(num_threads=4)
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     finally:
-        node.destroy_node()
+        if node is not None:
+            node.destroy_node()
         rclpy.try_shutdown()
     return 0
 

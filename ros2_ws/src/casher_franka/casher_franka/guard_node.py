@@ -3,10 +3,12 @@
 import threading
 import time
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Empty, String
 from std_srvs.srv import Trigger
+
+from casher_perception.spinning import Spinning
 
 PERIOD_S = 0.05
 """Between two looks at the leases."""
@@ -27,32 +29,24 @@ class Guard:
         self.node.create_subscription(String, "/casher/watcher", self._watcher, 10)
         self.node.create_subscription(Empty, "/casher/lease", lambda _: leases.renew(time.monotonic()), 10)
         self.node.create_timer(PERIOD_S, self._look)
-        self._executor = SingleThreadedExecutor(context=context)
-        self._executor.add_node(self.node)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(self.node)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name="casher-guard", daemon=True)
-        self._thread.start()
+        self._spinning = Spinning(executor, self._failed, "casher-guard")
 
     def close(self):
         """Stop serving; a second call does nothing."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._executor.shutdown(timeout_sec=2.0)
-            self._thread.join(2.0)
+        if not self._closing.is_set():
+            self._closing.set()
+            self._spinning.stop(2.0)
             self.node.destroy_node()
 
-    def _spin(self):
-        while not self._closing.is_set() and self.node.context.ok():
-            try:
-                self._executor.spin()
-            except ExternalShutdownException:
-                return
-            except Exception as error:
-                if self._closing.is_set() or not self.node.context.ok():
-                    return
-                self.node.get_logger().fatal(f"the guard failed and goes on: {error!r}")
-                self._on_stop(f"the guard failed: {error!r}")
-                self._closing.wait(PERIOD_S)
+    def _failed(self, error):
+        if not self.node.context.ok():
+            return
+        self.node.get_logger().fatal(f"the guard failed and goes on: {error!r}")
+        self._on_stop(f"the guard failed: {error!r}")
+        self._closing.wait(PERIOD_S)
 
     def _stop(self, _request, response):
         self._on_stop("/casher/stop was called")

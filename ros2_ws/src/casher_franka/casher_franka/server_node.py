@@ -53,7 +53,7 @@ class ArmServer:
         self.limits = Limits.of(steps)
         self.on_settled = None
         """Called with the ArmState after every action and `home`, before their result is sent; must return at once."""
-        self._busy = threading.Lock()
+        self._busy, self._resting = threading.Lock(), False
         self._promised_until_s = 0.0
         self._stops, self._why_stopped, self._lease_lost_s = 0, "", None
         self._leases = Leases(lease_s, WATCHER_S)
@@ -97,12 +97,19 @@ class ArmServer:
             self.node.get_logger().fatal(f"stop: {error!r}")
         self.node.get_logger().warning(f"stopped: {reason}")
 
-    def close(self):
-        """End a running motion and stop serving; call before the node is destroyed. The arm stays open."""
+    def rest(self):
+        """End a running motion and begin no other; its client hears of it where the node is still spun."""
+        if self._resting:
+            return
+        self._resting = True
         if not self._busy.acquire(blocking=False):
             self.arm.stop()
             self._busy.acquire(timeout=CLOSE_TIMEOUT_S)  # until whoever waits for the motion has said how it ended
         self._mover.shutdown(wait=True)
+
+    def close(self):
+        """Stop serving; call once nobody spins the node any more, before it is destroyed. The arm stays open."""
+        self.rest()
         self._guard.close()
         self._actions.destroy()
 

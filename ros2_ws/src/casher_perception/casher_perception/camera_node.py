@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -27,6 +27,7 @@ from casher_perception.freshness import Silence
 from casher_perception.parameters import declare
 from casher_perception.rig import RigError, load_rig, optical_frame
 from casher_perception.sources import open_source
+from casher_perception.spinning import init_node_process, spin
 
 READ_TIMEOUT_S = 0.5
 DIAGNOSTICS_HZ = 2.0
@@ -98,15 +99,18 @@ class LogBridge(logging.Handler):
         self._logger = logger
 
     def emit(self, record):
-        (self._logger.warning if record.levelno >= logging.WARNING else self._logger.info)(record.getMessage())
+        if record.levelno >= logging.WARNING:
+            self._logger.warning(record.getMessage())
+        else:  # on a line of its own: rclpy refuses another severity from the same line
+            self._logger.info(record.getMessage())
 
 
 class CameraNode(Node):
-    """One camera of the rig. A thread waits for its frames; what that raises is kept in `failure` and ends the node."""
+    """One camera of the rig. A thread waits for its frames; what that raises is kept in `failure` and sets `over`."""
 
     def __init__(self, **kwargs):
         super().__init__("camera", **kwargs)
-        self.failure = None
+        self.failure, self.over = None, threading.Event()
         self._config = config = declare(self, CameraConfig)
         rig = load_rig(config.rig)
         if config.camera not in rig.cameras:
@@ -158,7 +162,7 @@ class CameraNode(Node):
                 return
             self.failure = error
             self.get_logger().fatal(f"{self._config.camera}: {error}")
-            self.context.try_shutdown()
+            self.over.set()
 
     def _publish_diagnostics(self):
         camera, now_s, health = self._config.camera, time.monotonic(), self._source.health()
@@ -180,14 +184,14 @@ class CameraNode(Node):
 
 
 def main():
-    rclpy.init()
+    init_node_process()
     node, failure = None, None
     try:
         node = CameraNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor, node.over)
+    except KeyboardInterrupt:
         pass
     except (ValueError, DriverHang) as error:  # a parameter, the rig file or the camera: the message says what to do
         failure = error

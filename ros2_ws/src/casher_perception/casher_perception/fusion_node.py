@@ -7,7 +7,7 @@ from functools import partial
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
@@ -26,6 +26,7 @@ from casher_perception.drift import DriftThread, DriftWatch
 from casher_perception.freshness import PairMatcher, Silence
 from casher_perception.parameters import declare
 from casher_perception.rig import load_rig, optical_frame
+from casher_perception.spinning import init_node_process, spin
 
 BASE_FRAME = "base"
 DIAGNOSTICS_HZ = 2.0
@@ -152,14 +153,14 @@ class FusionNode(Node):
 
 
 def main():
-    rclpy.init()
+    init_node_process()
     node = None
     try:
         node = FusionNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor)
+    except KeyboardInterrupt:
         pass
     except ValueError as error:  # a parameter or the rig file: the message says what to do
         rclpy.logging.get_logger("fusion").fatal(str(error))

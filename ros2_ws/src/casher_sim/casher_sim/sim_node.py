@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from casher_franka.arm import ArmFault
@@ -22,6 +22,7 @@ from casher_perception.clouds import warm_up
 from casher_perception.parameters import declare
 from casher_perception.rig import load_rig
 from casher_perception.sources import Frame
+from casher_perception.spinning import init_node_process, spin
 from casher_policy.task import task_named
 from casher_sim.conversions import simulation_state_message
 from casher_sim.places import place_of
@@ -61,11 +62,14 @@ class SimConfig:
 
 
 class SimNode(Node):
-    """A MultiThreadedExecutor of at least 4 threads spins it. What a camera's thread raises is kept in `failure`."""
+    """A MultiThreadedExecutor of at least 4 threads spins it.
+
+    What a camera's thread raises is kept in `failure` and sets `over`.
+    """
 
     def __init__(self, **kwargs):
         super().__init__("sim", **kwargs)
-        self.failure = None
+        self.failure, self.over = None, threading.Event()
         config = declare(self, SimConfig)
         rig = load_rig(config.rig)
         self._places = dict.fromkeys(("", config.twin), place_of(rig.kitchen, config.twin))
@@ -95,6 +99,10 @@ class SimNode(Node):
         self._stop, self._fresh = threading.Event(), threading.Event()
         self._photographer = threading.Thread(target=self._photograph, args=(camera_view,), name="cameras", daemon=True)
         self._photographer.start()
+
+    def rest(self):
+        """End the motion; its client hears of it while the node is still spun."""
+        self._server.rest()
 
     def destroy_node(self):
         """End the motion, the cameras and the page."""
@@ -169,26 +177,22 @@ class SimNode(Node):
                 return
             self.failure = error
             self.get_logger().fatal(f"cameras: {error}")
-            self.context.try_shutdown()
+            self.over.set()
 
 
 def main():
-    rclpy.init()
+    init_node_process()
     node = None
     try:
         node = SimNode()
         executor = MultiThreadedExecutor(num_threads=6)
         executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor, node.over, farewell=node.rest)
+    except KeyboardInterrupt:
         pass
     except ValueError as error:  # a parameter or the rig file: the message says what to do
         rclpy.logging.get_logger("sim").fatal(str(error))
         sys.exit(1)
-    except Exception:
-        if rclpy.ok():
-            raise
-        # Told to end while it was still starting: rclpy's objects cannot be made any more.
     finally:
         if node is not None:
             node.destroy_node()
