@@ -74,10 +74,21 @@ class LocalPointNet(nn.Module):
         return self.leave(x)
 
 
+class Convolution(nn.Conv3d):
+    """The same sums; for one cloud on a CPU oneDNN's kernel, which torch chooses for a batch only: 0.5 ms, not 4."""
+
+    def forward(self, x):
+        alone = x.device.type == "cpu" and x.dtype == torch.float32 and len(x) == 1 and not torch.is_grad_enabled()
+        if not alone or not torch.backends.mkldnn.is_available():
+            return super().forward(x)
+        sizes = self.padding, self.stride, self.dilation, self.groups
+        return torch.ops.aten.mkldnn_convolution(x, self.weight, self.bias, *sizes)
+
+
 def _convolution(inputs, outputs):
     return nn.Sequential(
         nn.GroupNorm(8 if inputs % 8 == 0 else 1, inputs),
-        nn.Conv3d(inputs, outputs, 3, padding=1, bias=False),
+        Convolution(inputs, outputs, 3, padding=1, bias=False),
         nn.ReLU(),
     )
 
