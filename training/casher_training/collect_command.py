@@ -29,6 +29,7 @@ from casher_training.teacher_policy import load_teacher, weights_of
 from casher_training.trajectories import TrajectoryStore
 from casher_training.workers import workers_for
 
+NOISE = 0.1
 SHEET = "clouds.png"
 _SHOWN = 12
 
@@ -57,8 +58,9 @@ class CollectArgs:
     """Of the demonstrations; a teacher knows its own."""
     cameras_share: float = 0.5
     """Of the trajectories that are seen by the two cameras; the others are sampled from the meshes."""
-    noise: float = 0.1
-    """Share of the actions that are drawn at random, so that the student sees recoveries."""
+    noise: float | None = None
+    """Share of the actions that are drawn at random, so that the student sees recoveries. By default 0.1, and 0 with a
+    student, who errs by itself."""
     burst: int = 3
     """At most so many of them in a row."""
     beta: float = 0.0
@@ -119,8 +121,9 @@ def _prepare(args):
     for name in ("cameras_share", "beta"):
         if not 0.0 <= getattr(args, name) <= 1.0:
             raise ValueError(f"{name} is a share, 0 .. 1, got {getattr(args, name)}")
-    if not 0.0 <= args.noise < 1.0:
-        raise ValueError(f"noise is a share of the actions, 0 or more and less than 1, got {args.noise}")
+    noise = args.noise if args.noise is not None else 0.0 if args.student else NOISE
+    if not 0.0 <= noise < 1.0:
+        raise ValueError(f"noise is a share of the actions, 0 or more and less than 1, got {noise}")
     if (args.teacher is None) == (args.demos is None):
         raise ValueError("give --teacher, who acts or labels, or --demos, which are taken as they are")
     if args.student and not args.teacher:
@@ -148,7 +151,7 @@ def _prepare(args):
         preprocessing=preprocessing,
         scenes=tuple(scenes_of([str(twin) for twin in args.twins], objects, task)),
         seed=args.seed,
-        noise=args.noise,
+        noise=noise,
         burst=args.burst,
         beta=args.beta,
         teacher_id=teacher_id,

@@ -22,7 +22,7 @@ from casher_training.seen_trajectory import (
     with_clouds,
 )
 from casher_training.shard import draw, world_seeds
-from casher_training.student_episodes import Student, Teacher
+from casher_training.student_episodes import Student, Teacher, quicker
 
 CHUNK = 40
 """Trajectories of a scene, at most, that a worker makes in one go: what is lost when it is killed."""
@@ -84,7 +84,7 @@ class Collector:
         """plan: CollectorPlan; teacher: (TeacherConfig, weights) or None; network: PolicyNetwork of a student."""
         torch.set_num_threads(1)
         self._plan, self._teacher = plan, teacher
-        self._network = None if network is None else network.eval()
+        self._network = None if network is None else quicker(network)
         self._clouds = None, None
 
     def teacher(self, chunk):

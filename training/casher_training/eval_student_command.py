@@ -21,7 +21,7 @@ from casher_training.eval_teacher_command import best, worst
 from casher_training.scenes import scenes_of
 from casher_training.student_episodes import student_workers
 from casher_training.student_eval import agreement, evaluate
-from casher_training.student_film import student_film, write_strip
+from casher_training.student_film import student_film, write_stills
 from casher_training.teacher_eval import shares_of
 from casher_training.teacher_policy import load_teacher, weights_of
 from casher_training.teacher_report import table
@@ -148,6 +148,6 @@ def _films(args, evaluation, scenes, task, loaded):
         frames = student_film(shown, scenes[share], loaded.config.preprocessing, args.view, not args.randomised)
         path = args.films / f"{what}.gif"
         write_gif(path, frames)
-        write_strip(path.with_suffix(".png"), frames)
+        write_stills(path.with_suffix(".png"), frames)
         written[what] = str(path)
     return written

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from casher_training.cloud_picture import captioned, cloud_picture, near_tool
+from casher_training.cloud_picture import captioned, cloud_picture, near_tool, sheet
 from casher_training.demos_replay import film, state_at
 from casher_training.scene_clouds import SceneClouds, tool_poses
 from casher_training.seen_trajectory import cloud_seed, view_choice
@@ -29,7 +29,7 @@ def student_film(trajectory, scene, preprocessing, view, plain):
     return frames
 
 
-def write_strip(path, frames, n=6):
-    """n of the frames, from the first to the last, side by side in one picture."""
+def write_stills(path, frames, n=6):
+    """n of the frames, from the first to the last, as one picture."""
     chosen = np.unique(np.linspace(0, len(frames) - 1, n).astype(int))
-    Image.fromarray(np.hstack([frames[t] for t in chosen])).save(path)
+    Image.fromarray(sheet([frames[t] for t in chosen], 3)).save(path)
