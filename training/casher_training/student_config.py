@@ -51,7 +51,7 @@ class StudentConfig:
     augmentation: Augmentation = field(default_factory=Augmentation)
     batch_size: int = 64
     """Pairs of one optimiser step, of all processes together."""
-    micro_batch: int = 64
+    micro_batch: int = 32
     """Pairs that go through the network at once; gradients are added up. The result does not depend on it."""
     learning_rate: float = 1e-3
     """Highest of the schedule: a linear rise, then half a cosine."""

@@ -61,7 +61,9 @@ class StudentLearner:
     def __init__(self, network, config, label_counts, seed, frozen=False, device=None, ranks=None):
         """network: PolicyNetwork to begin with; label_counts: (14,) of the data; frozen: train the head alone."""
         self.device, self.ranks = device or torch.device("cpu"), ranks or Ranks()
-        self.network, self.config, self.seed, self.frozen = network.to(self.device), config, seed, frozen
+        self.config, self.seed, self.frozen = config, seed, frozen
+        # Convolutions of few channels are nearly twice as quick on CPUs when the channels of a cell lie together.
+        self.network = network.to(self.device, memory_format=torch.channels_last_3d)
         self.bf16 = has_bf16(self.device)
         self.sections = [n for n in (network.preprocessing.points, network.preprocessing.near_points) if n]
         self.parameters = list((network.head if frozen else network).parameters())
@@ -120,10 +122,17 @@ class StudentLearner:
         for name, value in self.average.items():
             value.copy_(tensors[f"{_AVERAGE}{name}"])
         moments = {}
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         for name, value in tensors.items():
             if name.startswith(_MOMENTS):
                 index, key = name.removeprefix(_MOMENTS).split(".")
-                moments.setdefault(int(index), {})[key] = value
+                # The fused step reads memory as it lies: moments must lie as their parameters do.
+                own = (
+                    value
+                    if value.ndim == 0
+                    else torch.empty_like(parameters[int(index)], requires_grad=False).copy_(value)
+                )
+                moments.setdefault(int(index), {})[key] = own
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
 
     def _gradients(self, batch, step):
@@ -140,11 +149,14 @@ class StudentLearner:
             loss.backward()
             sums += torch.stack([loss.detach(), (logits.argmax(dim=1) == labels).sum()])
         if self.ranks.size > 1:
-            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-            flat = self.ranks.sum_(torch.cat([sums, *(g.flatten() for g in gradients)]))
-            sums, *parts = flat.split([2, *(g.numel() for g in gradients)])
-            for parameter, part in zip(self.parameters, parts, strict=True):
-                parameter.grad = part.view_as(parameter)
+            for parameter in self.parameters:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            gradients = [parameter.grad for parameter in self.parameters]
+            flat = self.ranks.sum_(torch.cat([sums, *(gradient.flatten() for gradient in gradients)]))
+            sums, *parts = flat.split([2, *(gradient.numel() for gradient in gradients)])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view(gradient.shape))
         loss, right = sums.tolist()
         return loss, right
 
@@ -186,8 +198,7 @@ class StudentLearner:
     @torch.no_grad()
     def _follow(self, step):
         decay = min(self.config.ema, (1 + step) / (10 + step))
-        own = dict(self.network.named_parameters())
-        torch._foreach_lerp_(list(self.average.values()), [own[name] for name in self.average], 1 - decay)
+        torch._foreach_lerp_(list(self.average.values()), list(self.network.parameters()), 1 - decay)
 
     @torch.no_grad()
     def _to_blame(self, batch, step):
