@@ -33,6 +33,8 @@ class IdealArm:
     def __init__(self):
         self.q, self.moves, self.may_go = np.array(HOME_JOINTS), 0, threading.Event()
         self.fault, self.recovering, self.may_recover = "", threading.Event(), threading.Event()
+        self.been = []
+        """Where the tool was sent."""
         self.may_go.set()
         self.may_recover.set()
 
@@ -45,10 +47,12 @@ class IdealArm:
     def move_to(self, target):
         self._wait()
         self.q, self.moves = inverse(np.array([target.T_base_tcp]), self.q[None])[0][0], self.moves + 1
+        self.been.append(target.T_base_tcp[:3, 3])
         return self.state()
 
     def home(self):
         self._wait()
+        self.q = np.array(HOME_JOINTS)
         return self.state()
 
     def stop(self):
@@ -56,14 +60,14 @@ class IdealArm:
 
     def recover(self):
         self.recovering.set()
-        assert self.may_recover.wait(10.0)
+        assert self.may_recover.wait(60.0)
         self.fault = ""
 
     def close(self):
         pass
 
     def _wait(self):
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + 60.0
         while not self.may_go.wait(0.005):
             assert time.monotonic() < end
             if self.fault:
@@ -73,11 +77,11 @@ class IdealArm:
 
 
 class Bench:
-    def __init__(self, graph, lease_s=0.0, state_rate_hz=SLOW_HZ):
+    def __init__(self, graph, lease_s=0.0, state_rate_hz=SLOW_HZ, room=ROOM, robot="sim"):
         self.graph, self.arm = graph, IdealArm()
         self.server_node = graph.add(Node, "arm")
         self.server = ArmServer(
-            self.server_node, self.arm, ROOM, state_rate_hz=state_rate_hz, robot="sim", lease_s=lease_s
+            self.server_node, self.arm, room, state_rate_hz=state_rate_hz, robot=robot, lease_s=lease_s
         )
         node = self.client_node = graph.add(Node, "client")
         self.client = ActionClient(node, ExecuteAction, "/casher/execute_action")
@@ -181,6 +185,43 @@ def test_an_emergency_stop_ends_an_action_by_name_and_holds_until_recover(bench,
     assert not bench.call("home").success and bench.arm.moves == 0
     assert bench.call("recover").success
     assert bench.result(bench.send()).success
+
+
+@pytest.fixture
+def boxed(graph):
+    """start(low, high) -> a Bench of a real robot whose box reaches so far from the start pose [m]; its arm is far
+    enough off that the joints' way home leads over a box of 10 cm."""
+    benches = []
+
+    def start(low, high):
+        p_home = tcp_pose(np.array(HOME_JOINTS))[:3, 3]
+        benches.append(
+            Bench(graph, room=Envelope(p_home + low, p_home + high, -2.0, *JOINT_RANGES["fr3"]), robot="fr3")
+        )
+        benches[0].arm.q = np.array([1.35, -0.865, -1.224, -2.796, -0.231, 3.718, 0.436])
+        return benches[0]
+
+    yield start
+    graph.spinning.stop()
+    benches[0].server.close()
+
+
+def test_home_goes_in_straight_steps_within_the_box_until_the_joints_way_is_free(boxed):
+    bench = boxed(-0.1, 0.1)
+    room = bench.server.envelope
+    answer = bench.call("home")
+    assert answer.success, answer.message
+    assert 0 < bench.arm.moves == len(bench.arm.been)
+    assert all(np.all(p > room.low) and np.all(p < room.high) for p in bench.arm.been)
+    assert np.array_equal(bench.arm.q, HOME_JOINTS)
+
+
+def test_home_is_refused_and_nothing_moves_where_no_straight_step_is_free_either(boxed):
+    bench = boxed(0.15, 0.4)  # neither the tool nor the start pose is in it
+    before = bench.arm.q
+    answer = bench.call("home")
+    assert not answer.success and answer.message.startswith("outside_workspace: ")
+    assert bench.arm.moves == 0 and np.array_equal(bench.arm.q, before)
 
 
 def test_an_emergency_stop_ends_the_way_home(bench):
