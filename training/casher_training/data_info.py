@@ -75,14 +75,20 @@ def summary(files):
 
 
 def _show(rows, counts, files):
-    table = Table(*_COLUMNS, box=SIMPLE_HEAD, padding=(0, 1))
-    for column in table.columns[4:]:
-        column.justify = "right"
+    tasks = {row["task"] for row in rows}
+    names = _COLUMNS[len(tasks) == 1 :]
+    table = Table(*names, box=SIMPLE_HEAD, padding=(0, 1))
+    for column, name in zip(table.columns, names, strict=True):
+        column.overflow = "fold"
+        column.justify = "left" if isinstance(rows[0][name], str) else "right"
     for row in rows:
-        table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(*(f"{row[name]:.1f}" if name == "MB" else str(row[name]) for name in names))
     sums = [sum(row[name] for row in rows) for name in _COLUMNS[4:]]
     table.add_section()
-    table.add_row("all", f"{len({row['twin'] for row in rows})} twins", "", "", *map(str, sums[:3]), f"{sums[3]:.1f}")
+    twins = f"{len({row['twin'] for row in rows})} twins"
+    shown = dict(zip(_COLUMNS, ("all", twins, "", "", *map(str, sums[:3]), f"{sums[3]:.1f}"), strict=True))
+    table.add_row(*(shown[name] for name in names))
+    print(", ".join(sorted(tasks)))
     console = Console(highlight=False)
     console.print(table)
     if counts.sum():
