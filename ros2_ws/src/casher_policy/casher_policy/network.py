@@ -8,6 +8,8 @@ The box is the crop. Beyond the paper a second, smaller one may move along with 
 millimetres, and a cell of the first is ten centimetres wide.
 """
 
+import itertools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -119,6 +121,30 @@ class UNet3D(nn.Module):
         return x
 
 
+class LightUNet3D(nn.Module):
+    """The same with one convolution for each level and way, and skips that are added instead of stacked.
+
+    At 16 channels a training step takes a CPU 0.6 of UNet3D's at 8, whose stacked channels do not fill its vectors.
+    """
+
+    def __init__(self, inputs, channels):
+        super().__init__()
+        widths = [channels * 2**level for level in range(LEVELS)]
+        pairs = list(itertools.pairwise(widths))
+        self.down = nn.ModuleList(_convolution(a, b) for a, b in [(inputs, widths[0]), *pairs])
+        self.narrow = nn.ModuleList(nn.Conv3d(coarse, fine, 1, bias=False) for fine, coarse in pairs[::-1])
+        self.up = nn.ModuleList(_convolution(fine, fine) for fine, _ in pairs[::-1])
+
+    def forward(self, x):
+        skips = []
+        for level, block in enumerate(self.down):
+            x = block(functional.max_pool3d(x, 2) if level else x)
+            skips.append(x)
+        for narrow, block, skip in zip(self.narrow, self.up, skips[-2::-1], strict=True):
+            x = block(skip + functional.interpolate(narrow(x), size=skip.shape[2:], mode="nearest"))
+        return x
+
+
 class GridEncoder(nn.Module):
     """Points in a box -> embedding (B, 128).
 
@@ -130,7 +156,7 @@ class GridEncoder(nn.Module):
         super().__init__()
         self.grid = grid
         self.points = LocalPointNet(6 + more, config.hidden, config.blocks, config.point_features)
-        self.unet = UNet3D(config.point_features, config.channels)
+        self.unet = (LightUNet3D if config.light else UNet3D)(config.point_features, config.channels)
         self.leave = nn.Linear(config.channels, EMBEDDING // 2)
 
     def forward(self, in_box, more, inside=None):

@@ -25,6 +25,8 @@ class NetworkConfig:
     """Residual blocks of the local PointNet, with a maximum over each cell between two."""
     use_colour: bool = True
     """Whether a point brings its colour; the ancestor's did not."""
+    light: bool = False
+    """Whether the U-Net is the light one, made for CPUs, instead of the paper's."""
     near_grid: int = 0
     """Cells along each edge of a second box that moves along with the tool; 0: none, as in the paper."""
 
@@ -40,8 +42,9 @@ class NetworkConfig:
             if getattr(self, name) % 2 ** (LEVELS - 1):
                 multiple = f"{name} must be a multiple of {2 ** (LEVELS - 1)}: the U-Net halves it"
                 raise ValueError(f"{multiple}, got {getattr(self, name)}")
-        if type(self.use_colour) is not bool:
-            raise ValueError(f"use_colour must be true or false, got {self.use_colour!r}")
+        for name in ("use_colour", "light"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
 
     def to_dict(self):
         """For JSON."""
@@ -57,7 +60,7 @@ class NetworkConfig:
 
 
 PRESETS = {
-    "cpu": NetworkConfig(grid=16, channels=8, point_features=16, hidden=16, blocks=3, near_grid=16),
+    "cpu": NetworkConfig(grid=12, channels=16, point_features=16, hidden=16, blocks=3, near_grid=12, light=True),
     "paper": NetworkConfig(grid=32, channels=32, point_features=32, hidden=32, blocks=5),
 }
 """cpu: learns on two cores in minutes; paper: the ancestor's sizes."""
