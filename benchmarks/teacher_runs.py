@@ -39,23 +39,23 @@ VARIANTS = {
 }
 
 
-def kitchens(task, number=KITCHENS):
-    """The first procedural kitchens from seed FIRST_KITCHEN that offer the task -> [folder]."""
-    found, seed = [], FIRST_KITCHEN
+def kitchens(task, number=KITCHENS, first=FIRST_KITCHEN, folder=FOLDER):
+    """The first procedural kitchens from that seed on that offer the task -> [folder]."""
+    found, seed = [], first
     while len(found) < number:
-        folder = FOLDER / "kitchens" / f"kitchen_{seed:05d}"
-        if not (folder / FILE).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            save_kitchen(folder, *kitchen(seed))
-        if task in TwinKitchen(folder).tasks:
-            found.append(folder)
+        place = folder / "kitchens" / f"kitchen_{seed:05d}"
+        if not (place / FILE).exists():
+            place.mkdir(parents=True, exist_ok=True)
+            save_kitchen(place, *kitchen(seed))
+        if task in TwinKitchen(place).tasks:
+            found.append(place)
         seed += 1
     return found
 
 
-def demonstrate(task, objects, twins, each=DEMONSTRATIONS):
+def demonstrate(task, objects, twins, each=DEMONSTRATIONS, folder=FOLDER):
     """The noisy expert's demonstrations, `each` for each twin, its objects in equal parts -> folder."""
-    out = FOLDER / "demonstrations"
+    out = folder / "demonstrations"
     for twin in twins:
         for name in objects or ("",):
             wanted = CollectArgs(str(twin), out, task=task, object=name, n=each // max(1, len(objects)), expert=True)
@@ -64,21 +64,24 @@ def demonstrate(task, objects, twins, each=DEMONSTRATIONS):
     return out
 
 
-def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9, enough=lambda progress: False):
-    """Train, or go on training, in FOLDER/NAME -> (TeacherTraining, TeacherEvaluation, seconds of CPU).
+def train(
+    name, task, objects, twins, settings=(), steps=STEPS, target=0.9, enough=lambda progress: False,
+    episodes=EPISODES, folder=FOLDER,
+):  # fmt: skip
+    """Train, or go on training, in folder/NAME -> (TeacherTraining, TeacherEvaluation, seconds of CPU).
 
-    enough: Progress -> whether to end after that update.
+    enough: Progress -> whether to end after that update; episodes: of each twin in the evaluation, 0: None of it.
     """
     arguments = TrainTeacherArgs(
         twins=tuple(twins),
-        demos=FOLDER / "demonstrations",
-        out=FOLDER / name,
+        demos=folder / "demonstrations",
+        out=folder / name,
         task=task,
         objects=",".join(objects),
         per_twin=DEMONSTRATIONS,
         steps=steps,
         target=target,
-        episodes=EPISODES,
+        episodes=episodes or EPISODES,
         set=settings,
     )
     begun = time.process_time()
@@ -89,8 +92,9 @@ def train(name, task, objects, twins, settings=(), steps=STEPS, target=0.9, enou
         return enough(progress)
 
     training.run(tell)
-    evaluation = training.evaluate()
-    Console(highlight=False).print(f"{name}", table(evaluation))
+    evaluation = training.evaluate() if episodes else None
+    if evaluation is not None:
+        Console(highlight=False).print(f"{name}", table(evaluation))
     return training, evaluation, time.process_time() - begun
 
 
