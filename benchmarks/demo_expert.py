@@ -33,7 +33,9 @@ def main():
         subprocess.run(["make", "setup"], cwd=clone, env=env, check=True)
         set_up_s = time.monotonic() - begin
         out = clone / "runs" / "demo"
-        demo = subprocess.run(["make", "demo", f"ARGS=episodes:={EPISODES} out:={out}"], cwd=clone, env=env)
+        demo = subprocess.run(
+            ["make", "demo", f"ARGS=policy:=expert twin:= episodes:={EPISODES} out:={out}"], cwd=clone, env=env
+        )
         whole_s = time.monotonic() - begin
         group = json.loads((out / "report.json").read_text())["groups"][0]
     successes = group["success"]["successes"]

@@ -238,3 +238,14 @@ def test_a_door_of_a_digital_twin_is_opened(tmp_path):
     assert code == 0, printed
     record = last_record(next((tmp_path / "run").glob("000_*")))
     assert (record.task, record.outcome) == ("open_cabinet", "success"), record.reason
+
+
+def test_one_run_goes_through_several_unseen_kitchens_and_its_report_has_a_total(tmp_path):
+    out = tmp_path / "run"
+    code, printed = finish(start(out, "twin:=unseen:2", "episodes:=2", "objects:=mug"))
+    assert code == 0, printed
+    kitchens = sorted(folder.name for folder in (out / "kitchens").iterdir())
+    records = [last_record(bag) for bag in sorted(out.glob("00?_mug_*"))]
+    assert [(record.kitchen, record.outcome) for record in records] == [(name, "success") for name in kitchens]
+    (total,) = report(out)["over_kitchens"]
+    assert sorted(total["by_kitchen"]) == kitchens and total["success"]["trials"] == len(kitchens) == 2
