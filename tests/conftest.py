@@ -3,6 +3,7 @@
 The FR3 is `franky-sim` in a process of its own, on a loopback address nobody else uses.
 """
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,8 +22,8 @@ FCI_PORTS = (1337, 1338)
 
 def _free_loopback():
     """A 127.0.0.x on which the fixed ports of an FCI are free."""
-    for last in range(20, 250):
-        host = f"127.0.0.{last}"
+    for number in range(230):
+        host = f"127.0.0.{20 + (os.getpid() + number) % 230}"  # another test run begins elsewhere
         try:
             for port in FCI_PORTS:
                 with socket.socket() as probe:

@@ -55,7 +55,7 @@ class Rig:
         return begun
 
 
-def wait(condition, timeout_s=20.0):
+def wait(condition, timeout_s=60.0):
     """Until condition() holds."""
     end = time.monotonic() + timeout_s
     while not condition():

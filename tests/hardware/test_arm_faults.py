@@ -23,7 +23,7 @@ def stands_still(robot):
 def ends_with(rig, name, begun):
     """The motion ended with this fault alone, and the arm stands still; the fault."""
     thread, faults = begun
-    thread.join(30)
+    thread.join(60)
     assert [fault.name for fault in faults] == [name]
     assert stands_still(rig.robot)
     return faults[0]
@@ -82,6 +82,19 @@ def test_a_pressed_user_stop_ends_a_motion_and_refuses_recovery_until_released(r
     moves_again(rig)
 
 
+@pytest.mark.parametrize(("what", "name"), [("guide", "user_stop"), ("lock", "not_ready")])
+def test_an_arm_that_a_person_has_taken_names_it_and_moves_again_only_after_recover(rig, what, name):
+    rig.robot.inject(what)
+    wait(lambda: rig.arm.state().fault == name)
+    for ask in (rig.arm.home, rig.arm.recover):
+        with pytest.raises(ArmFault, match=name):
+            ask()
+    rig.robot.inject("release")
+    wait(lambda: rig.arm._measured[1].mode == "")
+    assert rig.arm.state().fault == name, "an arm that is given back starts nothing by itself"
+    moves_again(rig)
+
+
 def test_a_target_beyond_a_joints_range_is_refused_and_nothing_moves(rig):
     q = rig.robot.state()["q"]
     q[6] = JOINT_RANGES[rig.kind][1][6] - 0.02
@@ -108,7 +121,7 @@ def test_half_a_second_of_silence_makes_the_state_old_and_is_survived(rig):
     assert rig.arm.state().fault == ""
     begun = rig.begin_and_see_it_move(0.1)
     rig.robot.inject("gap", seconds=0.5)
-    begun[0].join(30)
+    begun[0].join(60)
     assert begun[1] == []
 
 

@@ -68,9 +68,10 @@ def test_stop_interrupts_a_motion_and_only_recover_lets_it_move_again(any_rig):
     thread, faults = any_rig.begin_and_see_it_move(0.15)
     seen = arm.state()
     assert seen.moving
-    assert time.time_ns() - seen.stamp_ns < 0.2e9, "the state is read while the arm moves"
+    wait(lambda: arm.state().stamp_ns > seen.stamp_ns)
+    assert thread.is_alive(), "the state is read while the arm moves"
     arm.stop()
-    thread.join(20)
+    thread.join(60)
     assert [fault.name for fault in faults] == ["stopped"]
     assert arm.state().T_base_tcp[0, 3] - start < 0.14
     assert arm.state().fault == "stopped"
@@ -84,7 +85,7 @@ def test_stop_interrupts_a_motion_and_only_recover_lets_it_move_again(any_rig):
 def test_stop_before_a_motion_has_begun_counts(rig):
     thread, faults = rig.begin(rig.shifted(0.15))
     rig.arm.stop()
-    thread.join(20)
+    thread.join(60)
     assert [fault.name for fault in faults] == ["stopped"]
     assert rig.arm.state().fault == "stopped"
     assert not rig.robot.state()["moving"]
@@ -95,7 +96,7 @@ def test_a_hand_stopped_half_way_opens_again(rig):
     thread, faults = rig.begin(target)
     wait(lambda: rig.robot.state()["width"] < 0.07)
     rig.arm.stop()
-    thread.join(20)
+    thread.join(60)
     assert [fault.name for fault in faults] == ["stopped"]
     assert 0.0 < rig.robot.state()["width"] < 0.075
     rig.arm.recover()

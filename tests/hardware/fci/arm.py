@@ -9,6 +9,7 @@ from .protocol import (
     CARTESIAN_VELOCITY,
     ERRORS,
     EXTERNAL_CONTROLLER,
+    HELD,
     IDLE,
     JOINT_POSITION,
     JOINT_VELOCITY,
@@ -80,7 +81,7 @@ class Arm:
 
     def stop(self):
         """The client's StopMove."""
-        self.end(PREEMPTED, self.mode if self.mode in (REFLEX, USER_STOPPED) else IDLE)
+        self.end(PREEMPTED, self.mode if self.mode in (REFLEX, *HELD) else IDLE)
 
     def reflex(self, *names):
         """Stop because of the errors of these names."""
@@ -94,13 +95,17 @@ class Arm:
         """Somebody presses the stop button."""
         self.end(self.protocol.aborted[USER_STOPPED], USER_STOPPED)
 
+    def taken(self, mode):
+        """Somebody guides it by hand, or locks its joints: GUIDING, OTHER."""
+        self.end(self.protocol.aborted[USER_STOPPED], mode)
+
     def release(self):
-        """Somebody releases it."""
+        """Somebody gives it back to the programs."""
         self.mode = IDLE
 
     def recover(self):
-        """AutomaticErrorRecovery; False while the button is pressed."""
-        if self.mode == USER_STOPPED:
+        """AutomaticErrorRecovery; False while a person has the arm."""
+        if self.mode in HELD:
             return False
         self.errors, self.mode = set(), IDLE
         return True

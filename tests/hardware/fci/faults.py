@@ -5,6 +5,8 @@ import os
 import sys
 import time
 
+from .protocol import GUIDING, OTHER
+
 
 def _state(server):
     arm, hand = server.arm, server.hand
@@ -63,6 +65,8 @@ DO = {
     "state": lambda server: None,
     "reflex": _reflex,
     "user_stop": lambda server: server.arm.user_stop(),
+    "guide": lambda server: server.arm.taken(GUIDING),
+    "lock": lambda server: server.arm.taken(OTHER),
     "release": lambda server: server.arm.release(),
     "joint_limit": lambda server: server.arm.reflex("joint_position_limits_violation"),
     "gap": _gap,

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 ARM_PORT, HAND_PORT = 1337, 1338
 HAND_VERSION = 3
 
-IDLE, MOVE, REFLEX, USER_STOPPED = 1, 2, 4, 5
+OTHER, IDLE, MOVE, GUIDING, REFLEX, USER_STOPPED = range(6)
 """Robot modes."""
+HELD = (OTHER, GUIDING, USER_STOPPED)
+"""Those in which no program moves the arm and no error recovery helps."""
 JOINT_POSITION, JOINT_VELOCITY, CARTESIAN_POSITION, CARTESIAN_VELOCITY = 0, 1, 2, 3
 """Motion generators of a Move."""
 EXTERNAL_CONTROLLER = 2

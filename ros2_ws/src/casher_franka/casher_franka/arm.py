@@ -34,6 +34,7 @@ class ArmState:
 FAULTS = {
     "reflex": "the arm met something or a limit and stopped itself: clear the cause, then `recover`",
     "user_stop": "the user stop was pressed, or the arm guided by hand: release it, then `recover`",
+    "not_ready": "the robot moves for no program: in Desk unlock its joints and activate FCI, then `recover`",
     "stopped": "`stop` was called: `recover` when it is safe",
     "connection_lost": "the robot does not answer: check cable and FCI, then `recover`",
     "outside_workspace": "the target lies outside the kitchen's workspace box",

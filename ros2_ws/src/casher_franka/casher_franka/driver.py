@@ -31,7 +31,7 @@ class Measured:
     joint_velocities: np.ndarray
     """(7,) [rad/s]."""
     mode: str
-    """Empty when fit to move, else a key of arm.FAULTS: 'reflex' or 'user_stop'."""
+    """Empty when fit to move, else a key of arm.FAULTS: 'reflex', 'user_stop' or 'not_ready'."""
     errors: str = ""
     """The robot's names of what is wrong."""
 

@@ -35,7 +35,7 @@ class FrankaArm:
     def __init__(self, connect):
         self._connect = connect
         self._motion = threading.Lock()
-        self._stopped = self._moving = self._user_stopped = False
+        self._stopped, self._moving, self._held = False, False, ""
         self._lost = ""
         self._closed = threading.Event()
         self._driver = None
@@ -105,7 +105,7 @@ class FrankaArm:
                 self._next_measurement()
             if name := self._measured[1].mode:
                 raise ArmFault(name, self._measured[1].errors)
-            self._stopped = self._user_stopped = False
+            self._stopped, self._held = False, ""
 
     def close(self):
         """See `Arm`."""
@@ -160,9 +160,9 @@ class FrankaArm:
             self._hold()
 
     def _hold(self):
-        """Keep a user stop in mind: an arm must not start by itself when the button is released."""
-        if self._measured[1].mode == "user_stop":
-            self._user_stopped = True
+        """Keep in mind what a person does at the robot: an arm must not start by itself when the button is released."""
+        if self._measured[1].mode in ("user_stop", "not_ready"):
+            self._held = self._measured[1].mode
 
     def _next_measurement(self):
         """Wait for a measurement made after now; False when none comes."""
@@ -178,7 +178,7 @@ class FrankaArm:
             return "connection_lost"
         if name := self._measured[1].mode:
             return name
-        return "user_stop" if self._user_stopped else "stopped" if self._stopped else ""
+        return self._held or ("stopped" if self._stopped else "")
 
     @contextlib.contextmanager
     def _one_motion(self):

@@ -19,6 +19,7 @@ _MODES = {
     franky.RobotMode.Reflex: "reflex",
     franky.RobotMode.UserStopped: "user_stop",
     franky.RobotMode.Guiding: "user_stop",
+    franky.RobotMode.Other: "not_ready",
 }
 _FIT = (franky.RobotMode.Idle, franky.RobotMode.Move)
 

@@ -28,6 +28,14 @@ HALT_S = 1.5
 """libfranka itself gives a robot that went silent up after 1 s."""
 
 
+_HELD = {
+    libfranka.RobotMode.kUserStopped: "user_stop",
+    libfranka.RobotMode.kGuiding: "user_stop",
+    libfranka.RobotMode.kOther: "not_ready",
+}
+"""Modes in which no program moves the arm -> name of the fault."""
+
+
 def open_arm(config):
     """FrankaConfig -> Arm; ArmFault says why not."""
     return FrankaArm(lambda: PandaDriver(config))
@@ -98,13 +106,12 @@ class PandaDriver:
         except RuntimeError as error:
             raise Lost(str(error)) from error
         irregular = state.robot_mode == libfranka.RobotMode.kReflex or bool(state.current_errors)
-        stopped = state.robot_mode == libfranka.RobotMode.kUserStopped
         return Measured(
             clock_s=state.time.to_sec(),
             T_base_tcp=np.reshape(state.O_T_EE, (4, 4), order="F"),
             joint_positions=np.array(state.q),
             joint_velocities=np.array(state.dq),
-            mode="user_stop" if stopped else "reflex" if irregular else "",
+            mode=_HELD.get(state.robot_mode, "reflex" if irregular else ""),
             errors=str(state.current_errors) if irregular else "",
         )
 
