@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.serialization import serialize_message
 
 from casher_bringup.bag import EPISODE_TOPIC, BagWriter, qos_profile
@@ -16,6 +17,7 @@ from casher_policy.episode import Episode, Outcome
 START_NS = 1_800_000_000_000_000_000
 CLOUD_TOPIC = "/casher/points"
 STEP_TOPIC = "/casher/policy_step"
+DIAGNOSTICS_TOPIC = "/diagnostics"
 
 
 def episode(**fields):
@@ -108,10 +110,18 @@ def write(bag, topic, message, ns):
     bag.write(topic, ns, ns, serialize_message(message))
 
 
-def write_episode(folder, record, clouds=2, points=6000, finish=True):
-    """The bag of an Episode; finish=False leaves it as a killed recorder does. -> the BagWriter."""
+def write_episode(folder, record, clouds=2, points=6000, finish=True, drift=()):
+    """The bag of an Episode; finish=False leaves it as a killed recorder does; drift: (level, message) of the watch
+    over the calibration, in this order. -> the BagWriter."""
     rng = np.random.default_rng(record.seed)
     bag = open_bag(folder, record)
+    if drift:
+        bag.add_topic(DIAGNOSTICS_TOPIC, interface("diagnostic_msgs/msg/DiagnosticArray"))
+    for number, (level, message) in enumerate(drift):
+        for name, value in (("drift", message), ("fusion", "all is well")):
+            status = DiagnosticStatus(name=name, level=level, message=value)
+            now = record.start_ns + number
+            write(bag, DIAGNOSTICS_TOPIC, DiagnosticArray(status=[status]), now)
     side = 1.0 if record.side == "left" else -1.0
     start, end = np.array([0.5, 0.4 * side, 0.0]), np.array([0.5, 0.0, -0.16])
     last = end if record.outcome == Outcome.SUCCESS else start

@@ -75,6 +75,19 @@ def test_times_and_drops_are_those_in_the_bags(run, summary):
     assert group["messages_dropped"] == 3
 
 
+def test_a_camera_that_had_moved_is_told_once_with_how_many_episodes(tmp_path, capsys):
+    fine, gone = (b"\x00", "the cameras agree"), (b"\x02", "camera_left has moved by 8.1 mm and 1.00 deg")
+    for index, drift in enumerate(((), (fine, fine), (gone, fine), (fine, gone), (gone, gone))):
+        record = episode(index=index, start_ns=START_NS + index * 10**11, steps=2)
+        write_episode(tmp_path / str(index), record, points=100, drift=drift)
+    (group,) = summarise(read_episodes(tmp_path, pictures=False), tmp_path)["groups"]
+    assert group["drift"] == [gone[1]] * 2  # by the end of the episode
+    assert main(ReportArgs(tmp_path)) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    sentence = "a camera had moved in 2 episodes, last: camera_left has moved by 8.1 mm and 1.00 deg"
+    assert sentence in printed and sentence in (tmp_path / "report.html").read_text()
+
+
 def test_an_unfinished_bag_is_listed_with_what_to_do_and_counts_once_recovered(run, tmp_path):
     write_episode(tmp_path / "a", episode(steps=2), points=100)
     write_episode(tmp_path / "b", episode(episode_id="killed", steps=2), points=100, finish=False)._mcap._file.close()

@@ -11,6 +11,9 @@ from casher_policy.episode import Episode, Outcome, episode_from_fields
 
 STEP_TOPIC = "/casher/policy_step"
 CLOUD_TOPIC = "/casher/points"
+DIAGNOSTICS_TOPIC = "/diagnostics"
+ERROR = 2
+"""Of diagnostic_msgs/DiagnosticStatus."""
 TIMES = ("cloud_age_s", "cloud_wait_s", "inference_s", "action_s")
 """Fields of PolicyStep that the report gives percentiles of."""
 
@@ -31,6 +34,8 @@ class EpisodeBag:
     """Field of PolicyStep -> [s] of every step; `step_s`: from the end of a step to the end of the next."""
     pictures: tuple = ()
     """PNG of the first and of the last cloud; none when no cloud was recorded."""
+    drift: str = ""
+    """Which camera had moved by the end of the episode, as fusion saw it; empty when none had."""
 
 
 def find_bags(directory):
@@ -74,6 +79,7 @@ def _read(folder, name, pictures):
             actions=tuple((step.action_name, getattr(step, "refused", "")) for step in steps),
             times=_times(steps),
             pictures=_pictures(folder) if pictures else (),
+            drift=_drift(folder),
         )
     except (BagError, ValueError, AttributeError) as error:
         return EpisodeBag(name, problem=str(error))
@@ -88,6 +94,20 @@ def _times(steps):
 def _pictures(folder):
     clouds = [next(read_bag(folder, [CLOUD_TOPIC], newest_first=last), None) for last in (False, True)]
     return tuple(png(render(*points_of(cloud.message))) for cloud in clouds if cloud is not None)
+
+
+def _drift(folder):
+    """The alarm in the last word of the watch over the calibration."""
+    for record in read_bag(folder, [DIAGNOSTICS_TOPIC], newest_first=True):
+        for status in record.message.status:
+            if status.name == "drift":
+                return status.message if _level(status.level) == ERROR else ""
+    return ""
+
+
+def _level(level):
+    """A `byte` of ROS, which readers give as a number or as bytes."""
+    return level[0] if isinstance(level, bytes) else int(level)
 
 
 def _is_locked(folder):

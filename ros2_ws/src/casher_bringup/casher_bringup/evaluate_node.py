@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
@@ -50,9 +51,20 @@ class EvaluateNode(Node):
         group = MutuallyExclusiveCallbackGroup()
         self.client = ActionClient(self, RunEpisode, "/casher/run_episode", callback_group=group)
         self.asker = Asker(self, group)
+        self.warned, self.progress = False, None
+        alone = MutuallyExclusiveCallbackGroup()
+        self.create_subscription(DiagnosticArray, "/diagnostics", self.on_diagnostics, 10, callback_group=alone)
+
+    def on_diagnostics(self, message):
+        """Say once that a camera has moved: nothing corrects it, and only a person can calibrate again."""
+        for status in message.status:
+            if status.name == "drift" and status.level == DiagnosticStatus.ERROR and self.progress and not self.warned:
+                self.warned = True
+                self.progress.note(f"{status.message}: the calibration no longer holds, `casher calibrate` again")
 
     def run(self, progress):
         """All episodes -> exit code."""
+        self.progress = progress
         if not self.client.wait_for_server(START_TIMEOUT_S):
             self.get_logger().error("no session node offers /casher/run_episode")
             return 1

@@ -12,7 +12,7 @@ from rich.table import Table
 from tyro.conf import Positional
 
 from casher_bringup.episode_bags import read_episodes
-from casher_bringup.report_html import page
+from casher_bringup.report_html import moved, page
 from casher_bringup.report_summary import summarise
 
 TIME_NAMES = {
@@ -90,6 +90,8 @@ def remarks(group):
         lines.append(f"{group['messages_dropped']} of {group['messages_recorded']} messages never reached the recorder")
     if group["actions_refused"]:
         lines.append(f"{group['actions_refused']} actions refused by the arm's safety check")
+    if group["drift"]:
+        lines.append(moved(group["drift"]))
     lines.append(f"checkpoint {group['checkpoint_id'] or 'none'}")
     for name, label in (("calibration_id", "calibration"), ("software", "software"), ("judge", "judged by")):
         values = group[name]

@@ -161,7 +161,14 @@ def _provenance(group):
     mixed = [label for name, label in _LABELS if len(group[name]) > 1]
     warning = _note(f"More than one {' and '.join(mixed)} within this evaluation.") if mixed else ""
     cells = "".join(f"<dt>{label}</dt><dd><code>{escape(value)}</code></dd>" for label, value in rows)
+    if group["drift"]:
+        warning += _note(moved(group["drift"]))
     return f"{warning}<dl>{cells}</dl>"
+
+
+def moved(drift):
+    """Alarms of the watch over the calibration, one an episode -> one sentence."""
+    return f"a camera had moved in {len(drift)} episodes, last: {drift[-1]}; what they saw was out of place"
 
 
 def _problems(problems):

@@ -77,6 +77,7 @@ def _group(bags):
         "messages_recorded": sum(e.messages_recorded for e in episodes),
         "messages_dropped": sum(e.messages_dropped for e in episodes),
         "actions_refused": sum(bool(refused) for bag in bags for _, refused in bag.actions),
+        "drift": [bag.drift for bag in bags if bag.drift],
         "episodes": [_episode(bag) for bag in sorted(bags, key=lambda bag: bag.episode.start_ns)],
     }
 
