@@ -135,8 +135,10 @@ class CheckpointPolicy:
 
     def warm_up(self):
         low, high = np.float32([self._preprocessing.crop_low, self._preprocessing.crop_high])
-        points = np.random.default_rng(0).uniform(low, high, (self._preprocessing.points, 3)).astype(np.float32)
-        state = np.float32([1, 1, 0, 0, 0, 0, 0, 0, 1])
+        # More than are sampled, and the tool among them: as in an episode, every part of the network has work.
+        count = 4 * self._preprocessing.total
+        points = np.random.default_rng(0).uniform(low, high, (count, 3)).astype(np.float32)
+        state = np.float32([1, 1, *(low + high) / 2, 1, 0, 0, 0])
         for _ in range(2):  # the second call still picks kernels for the shapes of the first
             self.act(points, np.zeros_like(points, dtype=np.uint8), state, None)
         self.reset(0)
