@@ -268,6 +268,7 @@ def test_a_session_is_not_gone_on_with_at_other_intrinsics(tmp_path):
         begin(606.0)
 
 
+@pytest.mark.timeout(900)
 def test_the_page_shows_the_cameras_and_takes_a_sample_when_its_button_is_pressed(tmp_path, monkeypatch):
     from playwright.sync_api import sync_playwright
 
@@ -287,20 +288,22 @@ def test_the_page_shows_the_cameras_and_takes_a_sample_when_its_button_is_presse
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
             args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            timeout=180_000,
         )
         page = browser.new_page()
+        page.set_default_timeout(180_000)  # of all that follows
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(pages[0].url, timeout=180_000)
-        page.wait_for_function("document.querySelectorAll('.say.good').length == 2", timeout=180_000)
+        page.goto(pages[0].url)
+        page.wait_for_function("document.querySelectorAll('.say.good').length == 2")
         assert page.get_by_role("button", name="Take a sample").is_visible()
         assert not page.get_by_role("button", name="Start").is_visible()
         page.get_by_role("button", name="Take a sample").click()
-        page.get_by_text("sample 0 taken").wait_for(timeout=180_000)
+        page.get_by_text("sample 0 taken").wait_for()
         page.get_by_role("button", name="Take a sample").click()
-        page.get_by_text("this is the pose of sample 0 again").wait_for(timeout=180_000)
+        page.get_by_text("this is the pose of sample 0 again").wait_for()
         assert "1 of 5 samples" in page.locator("#count").inner_text()
-        refused = page.request.post(pages[0].url + "/take")  # what another page could send
+        refused = page.request.post(pages[0].url + "/take", timeout=180_000)  # what another page could send
         assert refused.status == 403
         page.get_by_role("button", name="Finish").click()
         thread.join(120)
