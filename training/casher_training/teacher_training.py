@@ -4,7 +4,6 @@ Everything random in update k depends on (seed, k) alone, and every rollout begi
 killed goes on from its last checkpoint to the very bits that it would have reached.
 """
 
-import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from casher_policy.software import software_id
 from casher_policy.task import task_named
 from casher_training.ppo_bc import PPOBC, NotFinite
+from casher_training.progress_log import append_line, drop_after
 from casher_training.scenes import environment, place
 from casher_training.shard import Share
 from casher_training.teacher_config import TeacherConfig
@@ -219,7 +219,7 @@ class TeacherTraining:
                 moments.setdefault(int(index), {})[key] = torch.as_tensor(array)
         policy.optimizer.load_state_dict({**policy.optimizer.state_dict(), "state": moments})
         self.update, self.steps, self.resumed, self._reached = header.update, header.steps, True, header.reached
-        self._drop_later_lines()
+        drop_after(self.out / PROGRESS, "update", self.update)
 
     def _note(self, progress, board):
         """One line of JSON, and TensorBoard's curves."""
@@ -228,22 +228,7 @@ class TeacherTraining:
         line = {"update": progress.update, "steps": progress.steps, "success": progress.success, **progress.numbers}
         if progress.evaluation is not None:
             line["twins"] = [result.to_dict() for result in progress.evaluation.twins]
-        with open(self.out / PROGRESS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _drop_later_lines(self):
-        """Lines of updates that will be made again."""
-        path = self.out / PROGRESS
-        if path.exists():
-            kept = []
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    values = json.loads(line)
-                except ValueError:
-                    break
-                if values["update"] <= self.update:
-                    kept.append(line + "\n")
-            path.write_text("".join(kept), encoding="utf-8")
+        append_line(self.out / PROGRESS, line)
 
 
 def _random_states(share, seed, worlds=2, steps=40):

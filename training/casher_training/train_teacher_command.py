@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +17,8 @@ from casher_sim.objects import object_named
 from casher_training.cloning import load_pairs
 from casher_training.ppo_bc import NotFinite
 from casher_training.scenes import scenes_of
-from casher_training.teacher_config import PRESETS
+from casher_training.settings import with_settings
+from casher_training.teacher_config import PRESETS, TeacherConfig
 from casher_training.teacher_report import table
 from casher_training.teacher_training import TEACHER, TeacherTraining, TrainingPlan
 
@@ -124,22 +125,9 @@ def prepare(args):
 
 def configured(preset, settings):
     """TeacherConfig with NAME=VALUE settings applied; ValueError lists the known names."""
-    known = preset.to_dict()
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        if name not in known:
-            raise ValueError(f"unknown setting {name!r}: known are {', '.join(known)}")
-        try:
-            value = json.loads(text) if not isinstance(known[name], str) else text
-            if type(known[name]) in (float, int):
-                value = type(known[name])(value)
-            elif isinstance(known[name], tuple) and not isinstance(value, list):
-                raise TypeError
-        except (ValueError, TypeError):
-            raise ValueError(f"{name} is {known[name]!r} by default, got {text!r}: give such a value") from None
-        preset = replace(preset, **{name: tuple(value) if isinstance(value, list) else value})
-    preset.check()
-    return preset
+    config = TeacherConfig.from_dict(with_settings(preset.to_dict(), settings))
+    config.check()
+    return config
 
 
 def _bar(console):
