@@ -14,6 +14,7 @@ from rich.table import Table
 from casher_policy.action import ACTION_NAMES
 from casher_training.cloud_index import cloud_files, data_hash
 from casher_training.clouds import VIEWS
+from casher_training.data_picture import write_picture
 from casher_training.trajectory import TrajectoryError
 
 NO_CLOUDS = "no clouds"
@@ -39,9 +40,6 @@ def main(args):
     try:
         files, problems = cloud_files(args.folders, views=(*VIEWS, ""))
         if args.png is not None:
-            # Here, for matplotlib is slow to load.
-            from casher_training.data_picture import write_picture
-
             write_picture(files, args.png)
     except TrajectoryError as error:
         print(error, file=sys.stderr)
