@@ -70,12 +70,15 @@ def of_kitchens(folders, number):
     return tuple(sorted(f for folder in folders for f in folder.glob("*.h5") if f.name.split(".")[0] in names))
 
 
-def train(name, data, steps, settings=(), **options):
-    """Train, or go on training, in FOLDER/NAME, in this process -> checkpoint, seconds of CPU in all."""
+def train(name, data, steps, settings=(), held_out="0", **options):
+    """Train, or go on training, in FOLDER/NAME, in this process -> checkpoint, seconds of CPU in all.
+
+    held_out: number of twins for the validation; options: further fields of TrainStudentArgs.
+    """
     torch.set_num_threads(1)
     out = FOLDER / name
     arguments = TrainStudentArgs(
-        data=tuple(data), out=out, task=TASK, steps=steps, set=settings, held_out="0", **options
+        data=tuple(data), out=out, task=TASK, steps=steps, set=settings, held_out=held_out, **options
     )
     training, problems = prepare(arguments, Ranks(), torch.device("cpu"))
     for problem in problems:

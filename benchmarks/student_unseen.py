@@ -1,0 +1,92 @@
+"""The student in kitchens that nothing was trained in, in batch and through the ROS graph; imitation alone beside it.
+
+A teacher for the training kitchens, its trajectories seen by cameras and sampled from meshes, a student trained on
+them, one round in which the student acts and the teacher labels (DAgger), and the training that goes on with both.
+Imitation alone: the same network and as many steps on the demonstrations that the teacher began with.
+
+Holds when the student succeeds in at least 60 % of the batch's episodes and its interval is above imitation's.
+Everything goes on where it was cut off; CASHER_STUDENT_FOLDER says where it lies.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.harness import finish
+from benchmarks.student_runs import (
+    EPISODES,
+    FOLDER,
+    KITCHENS,
+    TASK,
+    UNSEEN,
+    collect,
+    keep,
+    success,
+    teacher,
+    train,
+    training_kitchens,
+    unseen_kitchens,
+)  # fmt: skip
+
+PER_TWIN, CAMERAS_SHARE, NEAR_POINTS = 24, 0.75, 768
+STEPS, MORE_STEPS = 2500, 3500
+SETTINGS, MORE_SETTINGS = (), ("learning_rate=0.0007",)
+DAGGER_PER_TWIN = 8
+HELD_OUT = {"held_out": "2", "validation_pairs": 512}
+GRAPH_TWINS, GRAPH_EPISODES = 3, 12
+GOAL = 0.6
+
+
+def main():
+    made = teacher()
+    clouds = {"cameras_share": CAMERAS_SHARE, "near_points": NEAR_POINTS}
+    seen = collect("teacher_clouds", PER_TWIN, teacher=made, **clouds)
+    first, first_s = train("student_1", [seen], STEPS, SETTINGS, **HELD_OUT)
+    own = collect("dagger_clouds", DAGGER_PER_TWIN, teacher=made, student=first, cameras_share=1.0, noise=0.0, round=1)
+    student, more_s = train("student", [seen, own], MORE_STEPS, MORE_SETTINGS, start=first, **HELD_OUT)
+    shown = collect("demonstration_clouds", 10, demos=FOLDER / "demonstrations", **clouds)
+    imitation, imitation_s = train("imitation", [shown], STEPS, SETTINGS, **HELD_OUT)
+    twins, detail = unseen_kitchens(), {"training_kitchens": KITCHENS, "unseen_kitchens": UNSEEN, "episodes": EPISODES}
+    detail["cpu_minutes"] = {
+        "student": round((first_s + more_s) / 60, 1),
+        "imitation": round(imitation_s / 60, 1),
+    }
+    rows = {}
+    for name, checkpoint, places, view in (
+        ("student", student, twins, "cameras"),
+        ("student, mesh clouds", student, twins, "meshes"),
+        ("student before DAgger", first, twins, "cameras"),
+        ("imitation alone", imitation, twins, "cameras"),
+        ("student, training kitchens", student, training_kitchens(UNSEEN), "cameras"),
+    ):
+        evaluation, wall_s = success(checkpoint, places, view=view)
+        rows[name] = evaluation.overall
+        detail[name] = {
+            **evaluation.overall.to_dict(),
+            "wall_s": round(wall_s),
+            "scenes": [result.to_dict() for result in evaluation.scenes],
+        }
+        print(name, detail[name]["rate"], detail[name]["wilson_95"], detail[name]["reasons"], flush=True)
+        keep("student_unseen", detail)
+    detail["ros graph"] = through_graph(student, twins[:GRAPH_TWINS])
+    keep("student_unseen", detail)
+    ours = rows["student"]
+    apart = ours.interval[0] > rows["imitation alone"].interval[1]
+    holds = ours.rate >= GOAL and apart
+    return finish("student_unseen", ours.rate, "success in unseen kitchens", f">= {GOAL}", holds, detail)
+
+
+def through_graph(checkpoint, twins):
+    """`casher eval` in a few of the kitchens: simulator, cameras, fusion, policy, arm, bags -> its report's total."""
+    out = FOLDER / "graph"
+    casher = Path(sys.executable).with_name("casher")
+    if not (out / "report.json").exists():
+        words = [f"policy:={checkpoint}", f"twin:={','.join(map(str, twins))}", f"episodes:={GRAPH_EPISODES}"]
+        subprocess.run([casher, "eval", *words, f"task:={TASK}", f"out:={out}"], check=False)
+    report = json.loads((out / "report.json").read_text())
+    return {"kitchens": [twin.name for twin in twins], "over_kitchens": report["over_kitchens"]}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
