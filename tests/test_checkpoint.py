@@ -272,3 +272,16 @@ def test_nothing_is_saved_that_could_not_be_loaded(tmp_path):
     with pytest.raises(CheckpointError, match="save it with its own preprocessing"):
         save_checkpoint(tmp_path / "a.safetensors", network, **{**save, "preprocessing": other})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_that_does_not_fit_is_named_at_once(path):
+    describe(path, {"task": "open_cabinet", "actions": ["+x"], "rotation_rad": 0.02})
+    with pytest.raises(CheckpointError) as refused:
+        read_checkpoint(path, "put_in_sink")
+    for words in (
+        "for task 'open_cabinet'",
+        r"the actions +x; here",
+        "0.02 rad, here they go",
+        "the cameras crop them",
+    ):
+        assert words in str(refused.value)

@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 from casher_policy.action import RELEASED
 from casher_policy.checkpoint import load_checkpoint
 from casher_policy.network import PolicyNetwork
-from casher_policy.network_config import NetworkConfig
 from casher_policy.preprocess import Preprocessing
 from casher_policy.task import task_named
 from casher_training.cloud_loader import CloudLoader
@@ -35,7 +34,7 @@ from tests.trajectories import trajectory
 
 TASK = "put_in_sink"
 PREPROCESSING = Preprocessing(*task_named(TASK).crop, points=48, near_points=24)
-TINY = NetworkConfig(grid=8, channels=8, point_features=8, hidden=8, blocks=1, near_grid=4)
+TINY = replace(CPU.network, grid=8, channels=8, point_features=8, hidden=8, blocks=1, near_grid=4)
 OFF = Augmentation(**dict.fromkeys(vars(Augmentation()), 0.0))
 SMALL = replace(CPU, network=TINY, batch_size=64, warm_up=5, frozen_batches=3)
 SETTINGS = ["network.grid=8", "network.channels=8", "network.point_features=8", "network.hidden=8", "network.blocks=1"]

@@ -186,34 +186,43 @@ def _header(path, described):
 
 
 def require_fit(path, header, task, steps):
-    """CheckpointError unless a CheckpointHeader fits the task (a name; None for any), our actions and their steps."""
+    """CheckpointError unless a CheckpointHeader fits the task (a name; None for any), our actions and their steps.
+
+    It names all that differs.
+    """
+    differences = list(_differences(header, task, steps))
+    if differences:
+        raise CheckpointError(f"{path} {'; it '.join(differences)}")
+
+
+def _differences(header, task, steps):
+    """What does not fit, as the ends of sentences that begin with the file's name."""
     if task is not None and header.task != task:
-        raise CheckpointError(
-            f"{path} was trained for task '{header.task}', this run is '{task}': set task:={header.task} or choose "
-            "another checkpoint"
+        yield (
+            f"was trained for task '{header.task}', this run is '{task}': set task:={header.task} or choose another "
+            "checkpoint"
         )
     if header.actions != ACTION_NAMES:
-        raise CheckpointError(
-            f"{path} was trained on the actions {' '.join(map(str, header.actions))}; here they are "
-            f"{' '.join(ACTION_NAMES)}, in this order: train again on this action set"
+        yield (
+            f"was trained on the actions {' '.join(map(str, header.actions))}; here they are {' '.join(ACTION_NAMES)}, "
+            "in this order: train again on this action set"
         )
     if header.steps != steps:
         got, here = (f"{s.translation_m:g} m and {s.rotation_rad:g} rad" for s in (header.steps, steps))
-        raise CheckpointError(
-            f"{path} was trained on actions of {got}, here they go {here}: choose a checkpoint trained on these"
-        )
+        yield f"was trained on actions of {got}, here they go {here}: choose a checkpoint trained on these"
     try:
         low, high = task_named(header.task).crop
     except ValueError as error:
-        raise CheckpointError(f"{path}: {error}; update the software or choose another checkpoint") from error
+        yield f"has an {error}; update the software or choose another checkpoint"
+        return
     p = header.preprocessing
     sides = zip(low, p.crop_low, p.crop_high, high, strict=True)
     if not all(
         outer_low <= inner_low and inner_high <= outer_high for outer_low, inner_low, inner_high, outer_high in sides
     ):
-        raise CheckpointError(
-            f"{path} expects clouds of {p.crop_low} .. {p.crop_high} m, the cameras crop them to {low} .. {high} m for "
-            f"task '{header.task}': train again inside this box"
+        yield (
+            f"expects clouds of {p.crop_low} .. {p.crop_high} m, the cameras crop them to {low} .. {high} m for task "
+            f"'{header.task}': train again inside this box"
         )
 
 
