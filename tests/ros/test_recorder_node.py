@@ -13,6 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from std_msgs.msg import String, UInt32
 from tf2_msgs.msg import TFMessage
 
+from casher_bringup import run_end
 from casher_bringup.bag import EPISODE_TOPIC, BagError, read_bag
 from casher_bringup.recorder_node import RecorderNode
 from casher_bringup.recover import recover
@@ -47,10 +48,9 @@ class Session(Node):
             self.start_client, StartRecording.Request(uri=str(folder), topics=list(topics), episode=EPISODE)
         )
 
-    def stop(self, outcome="success"):
-        return self.call(
-            self.stop_client, StopRecording.Request(episode=EpisodeResult(episode_id="e0", outcome=outcome))
-        )
+    def stop(self, outcome="success", reason=""):
+        episode = EpisodeResult(episode_id="e0", outcome=outcome, reason=reason)
+        return self.call(self.stop_client, StopRecording.Request(episode=episode))
 
     def heard(self, publisher):
         """Whether one recorder listens: one in a process of its own may find us after it has said that it records."""
@@ -205,6 +205,25 @@ def test_a_second_start_is_refused_and_the_first_goes_on(recorder, session, tmp_
     assert not answer.success and "record/stop" in answer.message
     session.publish(5)
     assert session.stop().success and numbers(tmp_path / "first") == list(range(5))
+
+
+@pytest.mark.parametrize(
+    ("died", "record"),
+    [
+        ("", ("aborted", "interrupted by the operator (arm: stopped)")),
+        ("node 'arm' was killed by signal 9", ("fault", "node 'arm' was killed by signal 9 (arm: stopped)")),
+    ],
+)
+def test_what_fails_because_the_run_is_ended_is_put_down_to_its_end(
+    recorder, session, tmp_path, monkeypatch, died, record
+):
+    monkeypatch.setenv(run_end.VARIABLE, str(tmp_path / "run_end"))
+    for name in ("before", "after"):
+        assert session.start(tmp_path / name).success
+        assert session.stop("fault", "arm: stopped").success
+        run_end.tell(tmp_path / "run_end", died)
+    assert outcomes(tmp_path / "before")[-1] == ("fault", "arm: stopped")
+    assert outcomes(tmp_path / "after")[-1] == record
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

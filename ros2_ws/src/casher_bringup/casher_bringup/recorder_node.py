@@ -101,7 +101,7 @@ class RecorderNode(ListeningNode):
         self.drain(self.config.quiet_s, self.config.drain_s)
         if self.recording is not None:
             episode = dataclasses.replace(
-                episode_from_message(request.episode),
+                _explained(episode_from_message(request.episode)),
                 messages_recorded=recording.messages.total(),
                 messages_dropped=recording.dropped.total(),
             )
@@ -196,6 +196,14 @@ class RecorderNode(ListeningNode):
         message.header.stamp = self.get_clock().now().to_msg()
         if self.context.ok():
             self.diagnostics.publish(message)
+
+
+def _explained(episode):
+    """An Episode that failed while the run was being ended: its record says what ended the run."""
+    if episode.outcome != Outcome.FAULT or not run_end.is_near():
+        return episode
+    outcome, why = run_end.told()
+    return dataclasses.replace(episode, outcome=outcome, reason=f"{why} ({episode.reason})")
 
 
 def main(args=None):

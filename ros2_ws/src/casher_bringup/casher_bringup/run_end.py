@@ -12,12 +12,19 @@ INTERRUPTED = "interrupted by the operator"
 
 def tell(path, died):
     """Before the nodes are told to stop: what died, or '' when a person interrupted."""
-    if died:
-        Path(path).write_text(died, encoding="utf-8")
+    Path(path).write_text(died, encoding="utf-8")
 
 
 def told():
     """(outcome, reason) for an episode that the end of the run cuts short."""
-    path = os.environ.get(VARIABLE, "")
-    died = Path(path).read_text(encoding="utf-8") if path and Path(path).is_file() else ""
+    died = _file().read_text(encoding="utf-8") if is_near() else ""
     return (Outcome.FAULT, died) if died else (Outcome.ABORTED, INTERRUPTED)
+
+
+def is_near():
+    """Whether the nodes are being told to stop: what fails from now on fails because of that."""
+    return bool(os.environ.get(VARIABLE)) and _file().is_file()
+
+
+def _file():
+    return Path(os.environ[VARIABLE])

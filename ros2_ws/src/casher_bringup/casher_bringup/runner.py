@@ -120,6 +120,7 @@ def run(specs, log_folder, domain=None, on_started=lambda: None):
     handlers = {s: signal.signal(s, lambda *_: interrupted.set()) for s in wanted}
     env = {**os.environ, **environment(), "ROS_LOG_DIR": str(log_folder / "ros")}
     env[run_end.VARIABLE] = str(log_folder.absolute() / "run_end.txt")
+    Path(env[run_end.VARIABLE]).unlink(missing_ok=True)
     if domain is not None:
         env["ROS_DOMAIN_ID"] = str(domain)
     commands = [command(spec) for spec in specs]  # all or nothing: a missing node is found before the first starts
