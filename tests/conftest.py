@@ -49,7 +49,7 @@ class RobotProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-u", str(server), "-s", "mujoco", "--hostname", self.host], stdout=log, stderr=log
             )
-        end = time.monotonic() + 60
+        end = time.monotonic() + 150
         while time.monotonic() < end and self.process.poll() is None:
             # A connection made to find out would count as the robot's one client.
             if "Connect to the server" in self.log.read_text():
