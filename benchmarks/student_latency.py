@@ -23,7 +23,7 @@ RIG = ROOT / "ros2_ws/src/casher_bringup/config/kitchens/demo.yaml"
 TASK = "put_in_sink"
 SCENES = 8
 REPEATS = {"cpu": 200, "paper": 60}
-POINTS = {"cpu": (1024, 512), "paper": (6000, 0)}
+POINTS = {"cpu": (1024, 768), "paper": (6000, 0)}
 """Points of the crop and about the tool; the paper's network sees 6000."""
 LIMIT_MS = {"cpu": 25.0, "paper": 100.0}
 

@@ -30,8 +30,8 @@ from benchmarks.student_runs import (
 )  # fmt: skip
 
 PER_TWIN, CAMERAS_SHARE, NEAR_POINTS = 24, 0.75, 768
-STEPS, MORE_STEPS = 2500, 3500
-SETTINGS, MORE_SETTINGS = (), ("learning_rate=0.0007",)
+STEPS, MORE_STEPS = 2500, 3000
+SETTINGS, MORE_SETTINGS = (), ("learning_rate=0.0007", "augmentation.shift_m=0.004", "augmentation.turn_rad=0.004")
 DAGGER_PER_TWIN = 8
 HELD_OUT = {"held_out": "2", "validation_pairs": 512}
 GRAPH_TWINS, GRAPH_EPISODES = 3, 12
@@ -44,7 +44,7 @@ def main():
     seen = collect("teacher_clouds", PER_TWIN, teacher=made, **clouds)
     first, first_s = train("student_1", [seen], STEPS, SETTINGS, **HELD_OUT)
     own = collect("dagger_clouds", DAGGER_PER_TWIN, teacher=made, student=first, cameras_share=1.0, noise=0.0, round=1)
-    student, more_s = train("student", [seen, own], MORE_STEPS, MORE_SETTINGS, start=first, **HELD_OUT)
+    student, more_s = train("student", [seen, own], MORE_STEPS, MORE_SETTINGS, start=first, views="cameras", **HELD_OUT)
     shown = collect("demonstration_clouds", 10, demos=FOLDER / "demonstrations", **clouds)
     imitation, imitation_s = train("imitation", [shown], STEPS, SETTINGS, **HELD_OUT)
     twins, detail = unseen_kitchens(), {"training_kitchens": KITCHENS, "unseen_kitchens": UNSEEN, "episodes": EPISODES}
