@@ -229,7 +229,8 @@ def _torchrun(processes):
     """This same command in several processes, in place of this one."""
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.execv(sys.executable, [*run, "-m", "casher_bringup.cli", *sys.argv[1:]])
+    # After -- nothing is torchrun's: it would take --start for its own --start-method.
+    os.execv(sys.executable, [*run, "-m", "--", "casher_bringup.cli", *sys.argv[1:]])
 
 
 def _names(text):
