@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from checkpoints import random_checkpoint
+from graph import Graph
 from rclpy.node import Node
 from test_policy_node import Kitchen, Session
 
@@ -37,8 +38,6 @@ class LivelyKitchen(Kitchen):
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory):
     """-> (bag, checkpoint) of one episode."""
-    from conftest import Graph
-
     folder = tmp_path_factory.mktemp("replay")
     checkpoint = folder / "student.safetensors"
     identity = random_checkpoint(checkpoint)
