@@ -19,7 +19,7 @@ from casher_training.demos_replay import write_gif
 from casher_training.episodes import trajectory
 from casher_training.eval_teacher_command import best, worst
 from casher_training.scenes import scenes_of
-from casher_training.student_episodes import student_workers
+from casher_training.student_episodes import NoAnswer, student_workers
 from casher_training.student_eval import agreement, evaluate
 from casher_training.student_film import student_film, write_stills
 from casher_training.teacher_eval import shares_of
@@ -59,7 +59,7 @@ class EvalStudentArgs:
 
 
 def main(args):
-    """0: evaluated; 1: the student answers with NaN; 2: bad arguments."""
+    """0: evaluated; 1: the student's answers are not finite; 2: bad arguments."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     torch.set_num_threads(1)
     try:
@@ -83,6 +83,9 @@ def main(args):
     )
     try:
         evaluation = _evaluate(console, workers, shares, args)
+    except NoAnswer as error:
+        console.print(f"[red]casher eval student: {escape(str(error))}")
+        return 1
     finally:
         workers.close()
     agreed = agreement(evaluation.episodes) if teacher else None

@@ -15,6 +15,10 @@ from casher_training.teacher_policy import build_policy
 from casher_training.workers import workers_for
 
 
+class NoAnswer(ValueError):
+    """The student's answer is not a finite number."""
+
+
 class Student:
     """A network that is shown what its worlds look like."""
 
@@ -47,11 +51,11 @@ class Student:
 
 @torch.inference_mode()
 def decide(network, seen, robot_states):
-    """[(points [m], colours)] and robot states (B, 9) -> the likeliest action of each, (B,) int64."""
+    """[(points [m], colours)] and robot states (B, 9) -> the likeliest action of each, (B,) int64. NoAnswer."""
     points, colours = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*seen, strict=True))
     logits = network(points, colours, torch.from_numpy(robot_states))
     if not torch.isfinite(logits).all():
-        raise ValueError("the student answers with numbers that are not finite: take an earlier checkpoint")
+        raise NoAnswer("the student answers with numbers that are not finite: take an earlier checkpoint")
     return logits.argmax(1).numpy()
 
 
