@@ -28,7 +28,7 @@ from casher_training.seen_trajectory import COPIES, cloud_seed, shortened, usefu
 from casher_training.student_episodes import decide
 from casher_training.student_eval import agreement
 from casher_training.trajectories import TrajectoryStore
-from casher_training.workers import Inline, Processes
+from casher_training.workers import Inline
 from tests.checkpoints import random_network
 from tests.trajectories import trajectory as noise_trajectory
 
@@ -196,15 +196,3 @@ def test_any_part_of_the_views_has_about_the_wanted_share():
     assert set(views_of(7, 1.0)) == {"cameras"} and set(views_of(7, 0.0)) == {"meshes"}
     for n in range(1, 40):
         assert abs(views_of(40, 0.75)[:n].count("cameras") - 0.75 * n) <= 1
-
-
-class Doubling:
-    def twice(self, value):
-        return 2 * value
-
-
-def test_workers_hand_out_each_result_whoever_runs():
-    calls = [(i,) for i in range(5)]
-    for workers in (Inline(Doubling), Processes(2, Doubling)):
-        assert dict(workers.each("twice", calls)) == {i: 2 * i for i in range(5)}
-        workers.close()

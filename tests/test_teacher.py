@@ -147,13 +147,15 @@ def test_a_rollout_is_the_same_in_this_process_in_others_and_on_ray():
     weights = weights_of(build_policy(SMALL, space()))
     calls = [(i, weights, (7, 3), 6) for i in range(2)]
     arguments = (ShareRunner, SMALL, shares, 0.99)
-    found = []
+    found, apart = [], []
     on_ray, beside_it = RayActors("local", 1, *arguments), RayActors("local", 1, *arguments)
     beside_it.close()  # as an evaluation does while a training goes on
     for workers in (Inline(*arguments), Processes(2, *arguments), on_ray):
         found.append(workers.map("rollout", calls))
+        whenever_done = dict(workers.each("rollout", calls))
+        apart.append([whenever_done[i] for i in range(2)])
         workers.close()
-    for other in found[1:]:
+    for other in found[1:] + apart:
         assert all(same(vars(a), vars(b)) for a, b in zip(found[0], other, strict=True))
     assert not np.array_equal(found[0][0].states, found[0][1].states)
 
