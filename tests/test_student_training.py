@@ -300,6 +300,21 @@ def test_with_a_frozen_encoder_only_the_head_changes(data, tmp_path):
     assert same(*(read_state(tmp_path / run / STATE)[0] for run in ("tuned", "parts")))
 
 
+def test_a_checkpoint_tells_all_kitchens_that_it_and_the_one_it_began_with_were_trained_in(data, tmp_path):
+    training(data, tmp_path / "first", steps=1, held_out="d,e").run()
+    first = tmp_path / "first" / STUDENT
+    with TrajectoryStore(tmp_path / "new", "a") as store:
+        store.append(seen(99, twin="f", object="bowl"))
+    run = training(tmp_path / "new", tmp_path / "second", start=first, steps=1, held_out="0")
+    run.run()
+    before, after = (load_checkpoint(tmp_path / name / STUDENT).config for name in ("first", "second"))
+    assert before.kitchens == ("a", "b", "c") and after.kitchens == ("a", "b", "c", "f")
+    assert set(after.objects) == {*before.objects, "bowl"}
+    assert after.data_hash not in (before.data_hash, run.loader.data_hash)
+    _, told = prepare(arguments(data, tmp_path / "third", start=first, held_out="c,d"), Ranks(), torch.device("cpu"))
+    assert [text.partition(" was trained in ")[2].partition(",")[0] for text in told] == ["c"]
+
+
 def test_what_cannot_be_trained_on_is_refused(data, tmp_path):
     with pytest.raises(StudentError, match="give --start"):
         training(data, tmp_path, freeze_encoder=True)

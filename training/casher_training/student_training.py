@@ -4,6 +4,7 @@ Everything random in step k depends on (seed, k) alone. So a run that was killed
 the very bits that it would have reached.
 """
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -73,7 +74,7 @@ class StudentTraining:
         self.out, self.loader, self.validation = Path(out), loader, validation
         self.ranks = ranks or Ranks()
         self._action_steps = _action_steps(loader)
-        network, self._start_id = _network(plan, loader, self._action_steps)
+        network, self.start = _network(plan, loader, self._action_steps)
         self.plan = plan
         self._settings = {**plan.config.to_dict(), "network": network.config.to_dict()}
         self.learner = StudentLearner(
@@ -155,25 +156,24 @@ class StudentTraining:
             "preprocessing": self.loader.preprocessing.to_dict(),
             "seed": plan.seed,
             "held_out": list(plan.held_out),
-            "start": self._start_id,
+            "start": self.start.id if self.start else "",
             "freeze_encoder": plan.freeze_encoder,
         }
 
     def _save(self):
         """The continuation's state, and the averaged weights as a checkpoint."""
         about = {"step": self.step, "steps": self.plan.steps, "cpu_s": self.cpu_s}
-        write_state(self.out / STATE, self.learner.tensors(), {"same": self._description(), **about})
+        # The state last: killed in between, what goes on from the old one writes this checkpoint again.
         save_checkpoint(
             self.out / STUDENT,
             self.learner.averaged(),
             task=self.plan.task,
             preprocessing=self.loader.preprocessing,
-            data_hash=self.loader.data_hash,
             commit=software_id(),
-            objects=self.loader.objects,
-            kitchens=self.loader.twins,
             steps=self._action_steps,
+            **_learned_from(self.loader, self.start),
         )
+        write_state(self.out / STATE, self.learner.tensors(), {"same": self._description(), **about})
 
     def _restore(self):
         path = self.out / STATE
@@ -214,14 +214,28 @@ def _action_steps(loader):
     )
 
 
+def _learned_from(loader, start):
+    """CloudLoader, LoadedCheckpoint or None -> {field of a checkpoint's header}: of this training and all before it."""
+    if start is None:
+        return {"objects": loader.objects, "kitchens": loader.twins, "data_hash": loader.data_hash}
+    before = start.config
+    both = f"{before.data_hash} {loader.data_hash}"
+    return {
+        # Not told stays not told: a list of some would make the others look unseen.
+        "objects": before.objects and tuple(sorted({*before.objects, *loader.objects})),
+        "kitchens": before.kitchens and tuple(sorted({*before.kitchens, *loader.twins})),
+        "data_hash": hashlib.sha256(both.encode()).hexdigest(),
+    }
+
+
 def _network(plan, loader, steps):
-    """-> PolicyNetwork to begin with, id of the checkpoint it comes from or ''."""
+    """-> PolicyNetwork to begin with, the LoadedCheckpoint it comes from or None."""
     if plan.start is None:
         if plan.freeze_encoder:
             raise StudentError("freeze_encoder keeps the encoder of a checkpoint: give --start")
         try:
             torch.manual_seed(plan.seed)
-            return PolicyNetwork(plan.config.network, loader.preprocessing), ""
+            return PolicyNetwork(plan.config.network, loader.preprocessing), None
         except ValueError as error:
             raise StudentError(f"{error}: set network.near_grid, or collect other clouds") from None
     start = load_checkpoint(plan.start, plan.task, steps)
@@ -231,7 +245,7 @@ def _network(plan, loader, steps):
             f"{plan.start} does not fit the data, whose preprocessing is another: {'; '.join(changed)}. Collect with "
             "the checkpoint's, or train from the beginning"
         )
-    return start.network, start.id
+    return start.network, start
 
 
 def _as_json(values):

@@ -127,7 +127,13 @@ def prepare(args, ranks, device):
         checkpoint_every=args.checkpoint_every,
         validate_every=args.validate_every,
     )
-    return StudentTraining(plan, loader, validation, args.out, ranks, device), loader.problems
+    training = StudentTraining(plan, loader, validation, args.out, ranks, device)
+    known = sorted(set(held_out) & set(training.start.config.kitchens)) if training.start else []
+    if known:
+        loader.problems.append(
+            f"{args.start} was trained in {', '.join(known)}, held out now: the validation is not of new kitchens"
+        )
+    return training, loader.problems
 
 
 def held_out_of(text, twins):
