@@ -2,7 +2,7 @@
 
 A teacher for the training kitchens, its trajectories seen by cameras and sampled from meshes, a student trained on
 them, one round in which the student acts and the teacher labels (DAgger), and the training that goes on with both.
-Imitation alone: the same network and as many steps on the demonstrations that the teacher began with.
+Imitation alone: the same network and as many steps as before DAgger, on the demonstrations that the teacher began with.
 
 Holds when the student succeeds in at least 60 % of the batch's episodes and its interval is above imitation's.
 Everything goes on where it was cut off; CASHER_STUDENT_FOLDER says where it lies.

@@ -136,6 +136,8 @@ def test_a_checkpoint_that_lacks_an_entry_or_has_another_is_refused():
         ({"crop_high": (0.5, float("nan"), 1)}, "crop_high"),
         ({"voxel_m": 0.0}, "positive"),
         ({"points": 0}, "positive"),
+        ({"points": 1024.0}, "points must be a whole number"),
+        ({"near_points": 10**12}, "near_points must be a whole number up to"),
         ({"near_points": -1}, "near_points must not"),
         ({"near_m": 0.0}, "near_m positive"),
         ({"sampling": "grid"}, "known are farthest, random"),

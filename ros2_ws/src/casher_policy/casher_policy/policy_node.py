@@ -42,7 +42,7 @@ class PolicyConfig:
     """Parameters of the policy node."""
 
     policy: str
-    """expert, random, or the path of a checkpoint."""
+    """expert, random, student, or the path of a checkpoint."""
     task: str
     """Name of the task."""
     robot: str
