@@ -14,6 +14,7 @@ from casher_bringup.graph import build
 from casher_perception.rig import load_rig
 from casher_sim.procedural import FIRST_UNSEEN_SEED
 from casher_sim.twin_file import load_twin
+from casher_sim.twin_kitchen import TwinKitchen
 
 
 def planned(tmp_path, **values):
@@ -294,6 +295,9 @@ def test_unseen_kitchens_are_made_into_the_runs_folder(tmp_path):
     seeds = [load_twin(folder).provenance.seed for folder in checked.twins]
     assert seeds == [FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + 1]
     assert (checked.objects, checked.sides) == (("mug", "bowl", "box"), ("left", "right"))
+    for task in ("put_in_cabinet", "open_cabinet"):  # not all kitchens have a shelf or a door to open
+        checked = planned(tmp_path / task, twin="unseen:2", task=task)
+        assert len(checked.twins) == 2 and all(task in TwinKitchen(folder).tasks for folder in checked.twins)
 
 
 def test_a_checkpoint_gets_the_objects_it_knows_and_what_is_new_to_it_or_not_is_said(tmp_path, twin):

@@ -162,7 +162,7 @@ def _plan(args, now, scratch):
         _check_rehearsal(args, rig)
     if args.robot == "sim":
         try:
-            folders = twins.folders(args.twin, scratch)
+            folders = twins.folders(args.twin, scratch, args.task)
         except ValueError as error:
             raise ArgumentError(str(error)) from error
         objects, sides, known_objects, known_sides = _simulated(args, rig, folders)

@@ -1,5 +1,6 @@
 """Which kitchens an evaluation goes through, and how these and the objects compare with a checkpoint's training."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,10 @@ def is_unseen(text):
     return text.partition(":")[0] == UNSEEN
 
 
-def folders(text, scratch):
-    """The argument `twin` -> tuple of absolute folders; unseen kitchens are made in `scratch`. ValueError."""
+def folders(text, scratch, task):
+    """Argument `twin` -> tuple of absolute folders; unseen kitchens, with the task, are made in `scratch`. ValueError."""
     if is_unseen(text):
-        return _make_unseen(text, scratch)
+        return _make_unseen(text, scratch, task)
     given = tuple(Path(item.strip()).expanduser().absolute() for item in text.split(",") if item.strip())
     names = [folder.name for folder in given]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -46,15 +47,19 @@ def remarks(trained, objects, kitchens):
     return tuple(said)
 
 
-def _make_unseen(text, scratch):
+def _make_unseen(text, scratch, task):
     from casher_sim.kitchens_make import folder_of, make
     from casher_sim.procedural import FIRST_UNSEEN_SEED
+    from casher_sim.twin_kitchen import TwinKitchen
 
     _, _, count = text.partition(":")
     n = UNSEEN_COUNT if not count else int(count) if count.isdecimal() else 0
     if not 1 <= n <= MOST:
         raise ValueError(f"twin:=unseen:N makes N kitchens, 1 .. {MOST}, got '{text}'")
-    seeds = range(FIRST_UNSEEN_SEED, FIRST_UNSEEN_SEED + n)
-    for seed in seeds:
+    made = []
+    for seed in itertools.count(FIRST_UNSEEN_SEED):
         make(scratch, seed)
-    return tuple(folder_of(scratch, seed) for seed in seeds)
+        if task in TwinKitchen(folder_of(scratch, seed)).tasks:  # a door that opens is in one of three
+            made.append(folder_of(scratch, seed))
+            if len(made) == n:
+                return tuple(made)
