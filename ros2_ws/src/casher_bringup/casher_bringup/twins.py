@@ -15,7 +15,10 @@ def is_unseen(text):
 
 
 def folders(text, scratch, task):
-    """Argument `twin` -> tuple of absolute folders; unseen kitchens, with the task, are made in `scratch`. ValueError."""
+    """The argument `twin` -> tuple of absolute folders. ValueError.
+
+    Unseen kitchens, only such as offer the task, are made in `scratch`.
+    """
     if is_unseen(text):
         return _make_unseen(text, scratch, task)
     given = tuple(Path(item.strip()).expanduser().absolute() for item in text.split(",") if item.strip())
