@@ -2,7 +2,7 @@
 
 import json
 import os
-import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.run import parse_args
 
 from casher_policy.action import RELEASED
 from casher_policy.checkpoint import load_checkpoint
@@ -27,7 +28,7 @@ from casher_training.student_learner import StudentLearner, class_weights, learn
 from casher_training.student_ranks import Ranks
 from casher_training.student_state import StudentError, read_state
 from casher_training.student_training import PROGRESS, STATE, STUDENT
-from casher_training.train_student_command import TrainStudentArgs, held_out_of, prepare
+from casher_training.train_student_command import TrainStudentArgs, held_out_of, prepare, torchrun
 from casher_training.trajectories import TrajectoryStore
 from casher_training.trajectory import TrajectoryError, action_set
 from tests.trajectories import trajectory
@@ -62,6 +63,15 @@ def seen(seed, steps=40, view="cameras", source="teacher", **changes):
     )
     about = {"action_set": action_set(RELEASED), "source": source, "clouds": clouds}
     return trajectory(seed, steps, **{**about, **changes})
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As the command has it: sums are in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -219,12 +229,12 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(data, tmp_path):
     command = [sys.executable, "-m", "casher_bringup.cli", "train", "student", str(data), "--out"]
     command += [str(tmp_path / "killed"), "--steps", "20", "--checkpoint-every", "5", "--validate-every", "10"]
     command += ["--validation-pairs", "64", "--set", *SETTINGS]
-    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    state = tmp_path / "killed" / STATE
-    while killed.poll() is None and not state.exists():
-        time.sleep(0.01)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    state, said = tmp_path / "killed" / STATE, tmp_path / "said"
+    with said.open("wb") as log, subprocess.Popen(command, stderr=log) as killed:
+        while killed.poll() is None and not state.exists():
+            time.sleep(0.01)
+        killed.kill()
+    assert state.exists(), said.read_text()
     again = training(data, tmp_path / "killed")
     assert again.resumed and again.step >= 5
     again.run()
@@ -236,22 +246,56 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(data, tmp_path):
     assert [line["step"] for line in lines] == list(range(1, 21))
 
 
+def gradients_agree(one, two):
+    """After one step of Adam its first moment is a tenth of the gradient."""
+    one, two = (
+        torch.cat([tensor.flatten() for name, tensor in sorted(state.items()) if name.endswith("exp_avg")])
+        for state in (read_state(out / STATE)[0] for out in (one, two))
+    )
+    return (one - two).norm() < 1e-5 * one.norm()
+
+
 def test_two_processes_find_the_gradient_of_one(data, tmp_path):
     alone = training(data, tmp_path / "one", steps=1)
     alone.run()
     command = [sys.executable, "-m", "casher_bringup.cli", "train", "student", str(data), "--out"]
-    command += [str(tmp_path / "two"), "--steps", "1", "--validation-pairs", "64", "--processes", "2", "--json"]
-    done = subprocess.run([*command, "--set", *SETTINGS], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    # After one step of Adam its first moment is a tenth of the gradient.
-    one, two = (
-        torch.cat([tensor.flatten() for name, tensor in sorted(state.items()) if name.endswith("exp_avg")])
-        for state in (read_state(tmp_path / run / STATE)[0] for run in ("one", "two"))
-    )
-    assert (one - two).norm() < 1e-5 * one.norm()
-    told = json.loads(done.stdout)["validation"]["cameras"]
+    command += [str(tmp_path / "two"), "--steps", "1", "--validation-pairs", "64", "--json", "--set", *SETTINGS]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    meeting = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    ranks = [
+        subprocess.Popen(command, env={**meeting, "RANK": str(rank)}, stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    try:
+        said = [rank.communicate(timeout=150)[0] for rank in ranks]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    assert [rank.returncode for rank in ranks] == [0, 0] and not said[1]
+    assert gradients_agree(tmp_path / "one", tmp_path / "two")
+    told = json.loads(said[0])["validation"]["cameras"]
     assert np.sum(told["confusion"]) == 64
     assert told["loss"] == pytest.approx(alone.validations["cameras"].loss, rel=1e-4)
+
+
+@pytest.mark.nightly
+def test_processes_of_this_machine_are_started_by_torchrun(data, tmp_path):
+    training(data, tmp_path / "first", steps=1).run()
+    start = tmp_path / "first" / STUDENT
+    training(data, tmp_path / "one", steps=1, start=start).run()
+    command = [sys.executable, "-m", "casher_bringup.cli", "train", "student", str(data), "--out"]
+    command += [str(tmp_path / "two"), "--steps", "1", "--start", str(start), "--processes", "2", "--set", *SETTINGS]
+    subprocess.run(command, check=True)
+    assert gradients_agree(tmp_path / "one", tmp_path / "two")
+
+
+def test_torchrun_leaves_the_commands_own_options_alone():
+    words = ["train", "student", "data", "--start", "a.safetensors", "--processes", "2", "--set", "ema=0.9", "--", "-x"]
+    read = parse_args(torchrun(2, words)[3:])
+    assert (read.module, read.standalone, read.nproc_per_node) == (True, True, "2")
+    assert [read.training_script, *read.training_script_args] == ["casher_bringup.cli", *words]
 
 
 def test_a_folder_with_another_run_is_refused_and_all_that_differs_is_named(data, tmp_path):

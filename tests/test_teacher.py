@@ -1,6 +1,4 @@
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -34,6 +32,15 @@ from casher_training.workers import Inline, Processes, RayActors
 SINK = task_named("put_in_sink")
 BOX = Scene(DEMO, "box")
 SMALL = replace(CPU, layers=(16,), worlds=2, batch_size=90, epochs=1, bc_batch=16, warm_start=20, value_only=1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As the command has it: sums are in the same order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -167,12 +174,12 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, store, demonst
     command += ["--out", str(tmp_path / "killed"), "--objects", "box", "--per-twin", "3", "--steps", "810"]
     command += ["--target", "1", "--set", "layers=[16]", "worlds=2", "batch_size=90", "epochs=1", "bc_batch=16"]
     command += ["warm_start=20", "value_only=1"]
-    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    progress = tmp_path / "killed" / PROGRESS
-    while killed.poll() is None and not (progress.exists() and progress.read_text()):
-        time.sleep(0.01)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+    progress, said = tmp_path / "killed" / PROGRESS, tmp_path / "said"
+    with said.open("wb") as log, subprocess.Popen(command, stderr=log) as killed:
+        while killed.poll() is None and not (progress.exists() and progress.read_text()):
+            time.sleep(0.01)
+        killed.kill()
+    assert progress.exists(), said.read_text()
     again = TeacherTraining(plan(), demonstrations, tmp_path / "killed")
     assert again.resumed
     again.run()

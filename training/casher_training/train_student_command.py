@@ -72,7 +72,8 @@ class TrainStudentArgs:
 def main(args):
     """0: the steps are done; 1: the training broke down; 2: bad arguments; 130: it was interrupted, and saved."""
     if args.processes > 1 and "WORLD_SIZE" not in os.environ:
-        return _torchrun(args.processes)
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        os.execv(sys.executable, torchrun(args.processes, sys.argv[1:]))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     torch.set_num_threads(max(1, args.threads))
     try:
@@ -231,12 +232,11 @@ def _about(args, training):
     return words
 
 
-def _torchrun(processes):
-    """This same command in several processes, in place of this one."""
+def torchrun(processes, words):
+    """The same command, `casher` followed by these words, in several processes -> argv."""
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # After -- nothing is torchrun's: it would take --start for its own --start-method.
-    os.execv(sys.executable, [*run, "-m", "--", "casher_bringup.cli", *sys.argv[1:]])
+    return [*run, "-m", "--", "casher_bringup.cli", *words]
 
 
 def _names(text):
