@@ -88,6 +88,23 @@ def test_with_nothing_about_the_tool_any_points_of_the_crop_are_taken():
     assert points.shape == (30, 3) and np.isfinite(points).all()
 
 
+def test_farthest_points_leave_smaller_gaps_than_random_ones_where_voxels_are_not_even():
+    rng = np.random.default_rng(0)
+    sparse, dense = rng.uniform(-0.5, 0.4, (3000, 3)), rng.uniform(-0.1, 0.1, (6000, 3))
+    points = np.concatenate([sparse, dense]).astype(np.float32)
+    points[:, 2] *= 0.05
+    gaps = {}
+    for sampling in ("farthest", "random"):
+        how = Preprocessing(*CROP, voxel_m=0.005, points=300, sampling=sampling)
+        chosen, _ = preprocess(points, np.zeros(points.shape, np.uint8), how, 0)
+        gaps[sampling] = np.concatenate(
+            [np.linalg.norm(part[:, None] - chosen, axis=2).min(axis=1) for part in np.array_split(points, 9)]
+        )
+    assert len(voxel_downsample(points, np.zeros(points.shape, np.uint8), 0.005, *CROP)[0]) > 4 * 300
+    for worst in (99, 100):
+        assert np.percentile(gaps["farthest"], worst) < 0.8 * np.percentile(gaps["random"], worst)
+
+
 def test_points_about_the_tool_need_to_know_where_it_is():
     with pytest.raises(ValueError, match="give p_base_tcp"):
         preprocess(*cloud(0, 100), Preprocessing(*CROP, points=20, near_points=10), 0)
