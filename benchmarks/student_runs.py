@@ -2,6 +2,8 @@
 
 Everything lies in CASHER_STUDENT_FOLDER (default benchmarks/detail/student); what is there is not made again, and a
 run that was cut off goes on from there. Training kitchens and unseen ones are of seeds that do not meet.
+CASHER_STUDENT_PROCESSES collect and evaluate; a training may be made with more, too, by `casher train student` with
+the same settings, and is then found here.
 """
 
 import json
@@ -27,11 +29,12 @@ from casher_training.train_student_command import TrainStudentArgs, prepare
 
 FOLDER = Path(os.environ.get("CASHER_STUDENT_FOLDER", ROOT / "benchmarks" / "detail" / "student"))
 TASK, OBJECTS = "put_in_sink", ("mug", "bowl")
-TRAINING_FROM, UNSEEN_FROM = 1000, 5000
-"""Seeds of the first kitchens."""
+TRAINING_FROM, UNSEEN_FROM = 1000, 6000
+"""Seeds of the first kitchens. Kitchens from 5000 on were looked at while settings were chosen."""
 KITCHENS, UNSEEN, EPISODES = 48, 20, 10
 TEACHER_SETTINGS, TEACHER_STEPS = ("worlds=192", "batch_size=1620"), 500_000
-EVALUATION_SEED = 2000
+EVALUATION_SEED = 3000
+PROCESSES = int(os.environ.get("CASHER_STUDENT_PROCESSES", "1"))
 
 
 def training_kitchens(number=KITCHENS):
@@ -57,7 +60,12 @@ def collect(name, per_twin, number=KITCHENS, **options):
     """Trajectories with clouds in FOLDER/NAME -> that folder; options: further fields of CollectArgs."""
     out = FOLDER / name
     arguments = CollectArgs(
-        twins=tuple(training_kitchens(number)), out=out, per_twin=per_twin, objects=",".join(OBJECTS), **options
+        twins=tuple(training_kitchens(number)),
+        out=out,
+        per_twin=per_twin,
+        objects=",".join(OBJECTS),
+        processes=PROCESSES,
+        **options,
     )
     if collect_main(arguments) == 2:
         raise SystemExit(f"nothing was collected in {out}")
@@ -92,12 +100,12 @@ def train(name, data, steps, settings=(), held_out="0", **options):
     return out / STUDENT, training.cpu_s
 
 
-def success(checkpoint, twins, episodes=EPISODES, view="cameras", processes=1):
+def success(checkpoint, twins, episodes=EPISODES, view="cameras"):
     """A checkpoint in twins, as the simulator's cameras see them -> TeacherEvaluation, seconds of wall clock."""
     loaded = load_checkpoint(checkpoint, TASK)
     shares = shares_of(scenes_of([str(twin) for twin in twins], OBJECTS, TASK), TASK, episodes)
     begun = time.monotonic()
-    workers = student_workers(loaded.network, loaded.config.preprocessing, shares, None, True, processes)
+    workers = student_workers(loaded.network, loaded.config.preprocessing, shares, None, True, PROCESSES)
     try:
         evaluation = evaluate(workers, shares, EVALUATION_SEED, view)
     finally:

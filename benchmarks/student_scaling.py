@@ -24,7 +24,9 @@ def main():
     seen = collect("teacher_clouds", PER_TWIN, teacher=teacher(), cameras_share=CAMERAS_SHARE, near_points=NEAR_POINTS)
     detail, rows = {"steps": STEPS}, {}
     for number in NUMBERS:
-        checkpoint, cpu_s = train(f"scaling_{number}", of_kitchens([seen], number), STEPS)
+        # As many trajectories in a load, whatever the number of kitchens.
+        settings = (f"per_scene={2 * NUMBERS[-1] // number}",)
+        checkpoint, cpu_s = train(f"scaling_{number}", of_kitchens([seen], number), STEPS, settings)
         evaluation, _ = success(checkpoint, unseen_kitchens())
         rows[number] = evaluation.overall
         detail[number] = {**evaluation.overall.to_dict(), "cpu_minutes": round(cpu_s / 60, 1)}
