@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 
 .PHONY: help setup demo test bench lint doctor isaaclab
 help:
-	@echo "make demo               10 simulated episodes, recorded and reported (ARGS=\"episodes:=3 viewer:=true\" changes it)"
+	@echo "make demo               10 episodes of the learned policy in three new kitchens, recorded and reported (ARGS=\"episodes:=3 viewer:=true\" changes it)"
 	@echo "make test               the test suite (PYTEST_ARGS=\"-k cloud\" narrows it)"
 	@echo "make bench              lists the benchmarks; make bench NAME=cloud_fusion runs one"
 	@echo "make doctor             checks this machine"
@@ -24,7 +24,7 @@ setup:
 	@bash scripts/setup.sh
 
 demo: setup
-	@$(BIN)/casher eval $(ARGS)
+	@$(BIN)/casher eval policy:=student twin:=unseen $(ARGS)
 
 test:
 	@bash scripts/setup.sh test
