@@ -37,7 +37,7 @@ TASK, STEPS, TWINS, BATCH, LOADS = "put_in_sink", 100, 24, 64, 20
 PER_FILE, SETS = 6, {1: (1, 1), 10: (10, 1), 100: (10, 10)}
 """Trajectories of a twin and view in the smallest set; how many times as many -> (in a file, links to the file)."""
 CROP = task_named(TASK).crop
-SMALL, SHIPPED = Preprocessing(*CROP, points=16, near_points=8), Preprocessing(*CROP, points=1024, near_points=512)
+SMALL, FULL = Preprocessing(*CROP, points=16, near_points=8), Preprocessing(*CROP, points=1024, near_points=512)
 TARGET = ">= 2000"
 
 
@@ -46,10 +46,10 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="student_data_"))
     try:
         sets = [scaled(folder / f"x{times}", times, *how) for times, how in SETS.items()]
-        wide = folder / "shipped"
+        wide = folder / "full"
         written = write(wide)
         read = alone(reading, wide)
-        loaded = alone(loading, wide, SHIPPED)
+        loaded = alone(loading, wide, FULL)
         error = accumulation_error(wide)
     finally:
         shutil.rmtree(folder)
@@ -63,7 +63,7 @@ def main():
         "write": written,
         "read_mb_per_cpu_s": read,
         "gradient_accumulation_error": error,
-        "points": {"sets": SMALL.total, "shipped": SHIPPED.total},
+        "points": {"sets": SMALL.total, "full": FULL.total},
     }
     holds = rate >= 2000 and growth <= loaded["load_mb"] and error <= 1e-5
     return finish("student_data", rate, "pairs per CPU-second", TARGET, holds, detail)
@@ -114,7 +114,7 @@ def loading(folder, preprocessing):
 
 def write(folder):
     """Append and merge as a collection does -> MB a second of each."""
-    trajectories = examples(SHIPPED)
+    trajectories = examples(FULL)
     start, cpu = time.perf_counter(), time.process_time()
     store = TrajectoryStore(folder, "a")
     for twin in range(TWINS):
@@ -153,7 +153,7 @@ def accumulation_error(folder):
         off = Augmentation(**dict.fromkeys(vars(Augmentation()), 0.0))
         config = replace(CPU, batch_size=128, micro_batch=micro_batch, augmentation=off, gradient_clip=1e9)
         torch.manual_seed(0)
-        learner = StudentLearner(PolicyNetwork(config.network, SHIPPED), config, [1] * ACTIONS, 0)
+        learner = StudentLearner(PolicyNetwork(config.network, FULL), config, [1] * ACTIONS, 0)
         learner.learn(batch, 0, 10)
         gradients.append(torch.cat([p.grad.flatten() for p in learner.parameters]))
     whole, parts = gradients

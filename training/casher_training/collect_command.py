@@ -67,7 +67,7 @@ class CollectArgs:
     """With a student: share of the episodes in which the teacher acts."""
     points: int = 1024
     """Points of a cloud, from all of the crop; a student brings its own settings."""
-    near_points: int = 512
+    near_points: int = 768
     """Further points, from the cube about the tool."""
     near_m: float = 0.16
     """Half the edge of that cube [m]."""

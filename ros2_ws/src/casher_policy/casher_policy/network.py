@@ -5,7 +5,7 @@ its colour; a 3-D U-Net mixes the cells; maximum and mean over them are the clou
 alone is not enough: without the place in the box success on unseen scenes fell from 0.88 to 0.71.
 
 The box is the crop. Beyond the paper a second, smaller one may move along with the tool: a grasp is a matter of
-millimetres, and a cell of the first is ten centimetres wide.
+millimetres, and a cell of the first is more than ten centimetres wide.
 """
 
 import itertools
