@@ -32,7 +32,7 @@ TASK, OBJECTS = "put_in_sink", ("mug", "bowl")
 TRAINING_FROM, UNSEEN_FROM = 1000, 6000
 """Seeds of the first kitchens. Kitchens from 5000 on were looked at while settings were chosen."""
 KITCHENS, UNSEEN, EPISODES = 48, 20, 10
-TEACHER_SETTINGS, TEACHER_STEPS = ("worlds=192", "batch_size=1620"), 500_000
+TEACHER_SETTINGS, TEACHER_STEPS = ("worlds=192", "batch_size=1620"), 388_800
 EVALUATION_SEED = 3000
 PROCESSES = int(os.environ.get("CASHER_STUDENT_PROCESSES", "1"))
 
