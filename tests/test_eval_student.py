@@ -97,3 +97,12 @@ def test_what_cannot_be_evaluated_is_refused_in_words(student, tmp_path, capsys)
     ):
         assert main(replace(arguments(student), **changes)) == 2
         assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_kitchen_that_the_checkpoint_was_trained_in_is_remarked_on(tmp_path, capsys):
+    path = tmp_path / "student.safetensors"
+    about = {"task": SINK, "preprocessing": preprocessing(), "data_hash": "", "commit": "", "objects": ("box",)}
+    for kitchens, told in ((("demo", "another"), True), (("another",), False)):
+        save_checkpoint(path, random_network(), kitchens=kitchens, **about)
+        assert main(arguments(path, episodes=1)) == 0
+        assert ("was trained in demo: success there" in capsys.readouterr().err) == told

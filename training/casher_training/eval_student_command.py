@@ -75,6 +75,9 @@ def main(args):
     except (ValueError, OSError) as error:
         console.print(f"[red]casher eval student: {escape(str(error))}")
         return 2
+    if known := sorted({scene.kitchen for scene in scenes} & set(loaded.config.kitchens)):
+        shown = escape(", ".join(known))
+        console.print(f"[yellow]the checkpoint was trained in {shown}: success there says nothing about new kitchens")
     shares = shares_of(scenes, task, args.episodes, _PRESET)
     began = time.monotonic()
     preprocessing = loaded.config.preprocessing
