@@ -1,7 +1,6 @@
 """The teacher, the cabinet's door opened: 4 kitchens, 10 demonstrations each; beside cloning alone and PPO alone.
 
-Holds when every kitchen's success over 200 episodes is at least 0.85 and the interval of all episodes is above
-those of both others. What it takes is in teacher_runs.py.
+Holds when every kitchen's success over 200 episodes is at least 0.85. What it takes is in teacher_runs.py.
 """
 
 from benchmarks.teacher_runs import compare
