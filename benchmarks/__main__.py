@@ -7,14 +7,17 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NOT_BENCHMARKS = ("__init__", "__main__", "harness", "teacher_runs")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def known():
-    """Name -> first line of the docstring, read without importing."""
-    paths = sorted(path for path in FOLDER.glob("*.py") if path.stem not in NOT_BENCHMARKS)
-    return {path.stem: (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0] for path in paths}
+    """Name -> first line of the docstring, read without importing; what has no main() is what several share."""
+    modules = {path.stem: ast.parse(path.read_text()) for path in sorted(FOLDER.glob("[!_]*.py"))}
+    return {
+        name: (ast.get_docstring(module) or "").partition("\n")[0]
+        for name, module in modules.items()
+        if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in module.body)
+    }
 
 
 def main():

@@ -1,8 +1,8 @@
 """Ten kitchens in one teacher against ten teachers of one kitchen: environment steps to the same success, in all.
 
 A training has got there when 90 % of the episodes of two rollouts in a row succeeded, with drawn actions. Holds when
-one policy for all takes at most half the steps of the ten together. CASHER_BATCH_KITCHENS=4 makes a smaller comparison;
-the number is in the result.
+one policy for all takes at most half the steps of the ten together. A run that does not get there counts with the
+MOST_STEPS it had. CASHER_BATCH_KITCHENS=4 makes a smaller comparison; the number is in the result.
 """
 
 import os
@@ -12,7 +12,7 @@ from benchmarks.teacher_runs import curve, demonstrate, kitchens, train
 
 TASK, OBJECTS = "put_in_sink", ("mug",)
 NUMBER = int(os.environ.get("CASHER_BATCH_KITCHENS", "10"))
-GOAL, MOST_STEPS = 0.9, 1_500_000
+GOAL, MOST_STEPS = 0.9, 600_000
 
 
 def main():
