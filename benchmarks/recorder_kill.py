@@ -31,8 +31,8 @@ def main():
 
 def kill_and_recover(points, after_s):
     """One recorder killed `after_s` [s] into clouds of so many points -> what was lost."""
-    from casher_bringup.bag import read_bag
     from casher_bringup.recover import recover
+    from casher_perception.bag_reader import read_bag
 
     with tempfile.TemporaryDirectory(prefix="casher-kill-") as scratch, recorder() as (process, session):
         bag = Path(scratch) / "bag"

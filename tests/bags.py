@@ -6,18 +6,16 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.serialization import serialize_message
 
-from casher_bringup.bag import EPISODE_TOPIC, BagWriter, qos_profile
+from casher_bringup.bag import BagWriter, qos_profile
 from casher_bringup.schemas import interface
 from casher_msgs.msg import PolicyStep
 from casher_perception.conversions import cloud_message, stamp_message
 from casher_policy.action import ACTION_NAMES
 from casher_policy.conversions import episode_message
 from casher_policy.episode import Episode, Outcome
+from casher_policy.episode_topics import CLOUD_TOPIC, DIAGNOSTICS_TOPIC, EPISODE_TOPIC, STEP_TOPIC
 
 START_NS = 1_800_000_000_000_000_000
-CLOUD_TOPIC = "/casher/points"
-STEP_TOPIC = "/casher/policy_step"
-DIAGNOSTICS_TOPIC = "/diagnostics"
 
 
 def episode(**fields):

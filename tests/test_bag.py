@@ -11,20 +11,22 @@ import numpy as np
 import pytest
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from bags import CLOUD_TOPIC, START_NS, STEP_TOPIC, episode, kitchen_cloud, open_bag, write, write_episode
+from bags import START_NS, episode, kitchen_cloud, open_bag, write, write_episode
 from mcap.reader import make_reader
 from mcap_ros2.decoder import DecoderFactory
 from rclpy.serialization import serialize_message
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
-from casher_bringup.bag import EPISODE_TOPIC, BagError, BagWriter, qos_profile, read_bag, topic_counts
+from casher_bringup.bag import BagWriter, qos_profile
 from casher_bringup.recording import Recording
 from casher_bringup.schemas import SchemaError, interface
 from casher_msgs.msg import PolicyStep
+from casher_perception.bag_reader import BagError, read_bag, topic_counts
 from casher_perception.conversions import cloud_arrays, cloud_message
 from casher_policy.conversions import episode_message
 from casher_policy.episode import episode_from_fields
+from casher_policy.episode_topics import CLOUD_TOPIC, EPISODE_TOPIC, STEP_TOPIC
 
 EVERY_KIND = ("casher_msgs/msg/EpisodeResult", "tf2_msgs/msg/TFMessage", "diagnostic_msgs/msg/DiagnosticArray")
 
@@ -84,7 +86,7 @@ def test_reading_needs_no_ros(bag):
 import sys
 for name in ("rclpy", "casher_msgs", "sensor_msgs", "builtin_interfaces", "rosidl_runtime_py"):
     sys.modules[name] = None
-from casher_bringup.bag import read_bag
+from casher_perception.bag_reader import read_bag
 assert sum(1 for _ in read_bag({str(folder)!r})) == {record.steps + 2 + 3}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -170,7 +172,7 @@ def test_a_full_disk_leaves_a_readable_bag_of_what_fitted(tmp_path):
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from bags import *
-from casher_bringup.bag import BagError
+from casher_perception.bag_reader import BagError
 bag = open_bag({str(tmp_path / "bag")!r}, episode())
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_500_000, 2_500_000))
 points, colours = kitchen_cloud((0.5, 0.3, 0.0), np.random.default_rng(0), 6000)

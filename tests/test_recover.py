@@ -3,12 +3,13 @@
 import shutil
 
 import pytest
-from bags import CLOUD_TOPIC, STEP_TOPIC, episode, write_episode
+from bags import episode, write_episode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from casher_bringup.bag import EPISODE_TOPIC, BagError, read_bag
 from casher_bringup.recover import RecoverArgs, main, recover
+from casher_perception.bag_reader import BagError, read_bag
+from casher_policy.episode_topics import CLOUD_TOPIC, EPISODE_TOPIC, STEP_TOPIC
 
 STEPS = 8
 

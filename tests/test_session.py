@@ -2,8 +2,8 @@
 
 import pytest
 
-from casher_bringup.session import HOLD_STEPS, PolicyEnd, SessionFault, Verdict, bag_name, episode_id, run_episode
-from casher_policy.episode import Episode, Outcome
+from casher_bringup.session import HOLD_STEPS, PolicyEnd, SessionFault, Verdict, bag_name, run_episode
+from casher_policy.episode import Episode, Outcome, episode_id
 
 TEMPLATE = Episode("", 3, "sim", "demo", "put_in_sink", "mug", "", 7, "expert", "", "paper", "abc", 135)
 

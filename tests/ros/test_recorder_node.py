@@ -14,13 +14,14 @@ from std_msgs.msg import String, UInt32
 from tf2_msgs.msg import TFMessage
 
 from casher_bringup import run_end
-from casher_bringup.bag import EPISODE_TOPIC, BagError, read_bag
 from casher_bringup.recorder_node import RecorderNode
 from casher_bringup.recover import recover
 from casher_bringup.salvage import Salvage
 from casher_bringup.sequence_gaps import SequenceGaps
 from casher_msgs.msg import EpisodeResult
 from casher_msgs.srv import StartRecording, StopRecording
+from casher_perception.bag_reader import BagError, read_bag
+from casher_policy.episode_topics import EPISODE_TOPIC
 
 pytestmark = pytest.mark.ros
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

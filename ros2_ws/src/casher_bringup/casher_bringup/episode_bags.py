@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from casher_bringup.bag import EPISODE_TOPIC, METADATA, BagError, read_bag
 from casher_bringup.cloud_picture import png, points_of, render
+from casher_perception.bag_reader import METADATA, BagError, read_bag
 from casher_policy.episode import Episode, Outcome, episode_from_fields
+from casher_policy.episode_topics import CLOUD_TOPIC, DIAGNOSTICS_TOPIC, EPISODE_TOPIC, STEP_TOPIC
 
-STEP_TOPIC = "/casher/policy_step"
-CLOUD_TOPIC = "/casher/points"
-DIAGNOSTICS_TOPIC = "/diagnostics"
 ERROR = 2
 """Of diagnostic_msgs/DiagnosticStatus."""
 TIMES = ("cloud_age_s", "cloud_wait_s", "inference_s", "action_s")

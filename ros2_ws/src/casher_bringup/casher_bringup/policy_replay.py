@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from casher_bringup.bag import EPISODE_TOPIC, BagError, read_bag
-from casher_bringup.episode_bags import CLOUD_TOPIC, STEP_TOPIC
+from casher_perception.bag_reader import BagError, read_bag
 from casher_policy.action import ACTION_NAMES
 from casher_policy.episode import episode_from_fields
+from casher_policy.episode_topics import CLOUD_TOPIC, EPISODE_TOPIC, STEP_TOPIC
 from casher_policy.policies import ExpertPolicy
 
 

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 from tyro.conf import Positional
 
-from casher_bringup.bag import BagError
 from casher_bringup.episode_bags import find_bags
 from casher_bringup.policy_replay import read_recorded, replay
+from casher_perception.bag_reader import BagError
 from casher_policy.policies import make_policy
 
 

@@ -12,17 +12,16 @@ from rclpy.serialization import serialize_message
 from rclpy.validate_topic_name import validate_topic_name
 
 from casher_bringup import run_end
-from casher_bringup.bag import EPISODE_TOPIC, BagError
 from casher_bringup.listening_node import ListeningNode
 from casher_bringup.recording import Recording
 from casher_bringup.schemas import interface
 from casher_msgs.srv import StartRecording, StopRecording
+from casher_perception.bag_reader import BagError
 from casher_perception.parameters import declare
 from casher_perception.spinning import init_node_process, spin
 from casher_policy.conversions import episode_from_message, episode_message
 from casher_policy.episode import Outcome
-
-STEP_TOPIC = "/casher/policy_step"
+from casher_policy.episode_topics import EPISODE_TOPIC, STEP_TOPIC
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 import contextlib
 from collections import Counter
 
-from casher_bringup.bag import EPISODE_TOPIC, BagError, BagWriter, qos_profile
+from casher_bringup.bag import BagWriter, qos_profile
 from casher_bringup.schemas import interface
+from casher_perception.bag_reader import BagError
+from casher_policy.episode_topics import EPISODE_TOPIC
 
 EPISODE_TYPE = "casher_msgs/msg/EpisodeResult"
 

@@ -10,24 +10,15 @@ from pathlib import Path
 from mcap.records import Channel, Message, Schema
 from tyro.conf import Positional
 
-from casher_bringup.bag import (
-    EPISODE_TOPIC,
-    METADATA,
-    UNREADABLE,
-    BagError,
-    decode,
-    encode,
-    read_bag,
-    topic_counts,
-    write_metadata,
-)
+from casher_bringup.bag import write_metadata
 from casher_bringup.mcap_writer import McapWriter
 from casher_bringup.salvage import Salvage
+from casher_perception.bag_reader import METADATA, UNREADABLE, BagError, decode, encode, read_bag, topic_counts
 from casher_policy.episode import Outcome
+from casher_policy.episode_topics import EPISODE_TOPIC, STEP_TOPIC
 
 UNFINISHED = ".unfinished"
 """Appended to the name of the original file, which is kept."""
-STEP_TOPIC = "/casher/policy_step"
 KILLED = "recorder was killed"
 
 

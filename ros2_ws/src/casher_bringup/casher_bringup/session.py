@@ -1,11 +1,10 @@
 """One evaluation episode from reset to verdict, without ROS: the session node gives it the ports to the world."""
 
 import dataclasses
-import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from casher_policy.episode import Episode, Outcome
+from casher_policy.episode import Episode, Outcome, episode_id
 
 HOLD_STEPS = 5
 """Steps the predicate must hold in a row before the policy is stopped for having succeeded: 0.5 s of motion."""
@@ -69,12 +68,6 @@ class Ports(Protocol):
 def bag_name(index, object_name, side):
     """Of an episode's folder; sorts by index."""
     return f"{index:03d}_{object_name}_{side}"
-
-
-def episode_id(start_ns, index):
-    """Unique on one machine: when the run's episode began, and its number."""
-    second = time.strftime("%Y%m%dT%H%M%S", time.gmtime(start_ns // 1_000_000_000))
-    return f"{second}.{start_ns // 1_000_000 % 1000:03d}Z-{index:03d}"
 
 
 def run_episode(template, ports):

@@ -30,6 +30,7 @@ from casher_perception.spinning import init_node_process, spin
 from casher_policy.asking import Asker
 from casher_policy.conversions import episode_from_message, episode_message
 from casher_policy.episode import Episode
+from casher_policy.episode_topics import EPISODE_TOPICS, image_topics
 from casher_policy.policies import check_policy
 from casher_policy.software import software_id
 from casher_policy.task import task_named
@@ -185,12 +186,7 @@ class SessionNode(Node):
 
     def topics(self):
         """What a bag holds: what the policy saw, decided and did, and the truth where there is one."""
-        names = ["/casher/points", "/casher/policy_step", "/casher/robot_state", "/casher/tcp_pose", "/joint_states"]
-        names += ["/tf_static", "/diagnostics", "/sim/state"]
-        streams = ("color/camera_info", "color/image_raw", "aligned_depth_to_color/image_raw")
-        if self.config.record_images:
-            names += [f"/{camera}/{stream}" for camera in self.rig.cameras for stream in streams]
-        return names
+        return [*EPISODE_TOPICS, *(image_topics(self.rig.cameras) if self.config.record_images else ())]
 
 
 class EpisodePorts:

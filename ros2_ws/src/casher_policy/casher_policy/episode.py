@@ -5,6 +5,7 @@ and who says so.
 `EpisodeResult.msg` carries the same fields; the report reads them back from the bags.
 """
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -76,6 +77,12 @@ SAME_FIELDS = (
     *("calibration_id", "software", "horizon", "steps", "reason", "judge", "messages_recorded", "messages_dropped"),
 )
 """Fields with the same name and meaning in Episode and EpisodeResult.msg."""
+
+
+def episode_id(start_ns, index):
+    """Unique on one machine: when the run's episode began, and its number."""
+    second = time.strftime("%Y%m%dT%H%M%S", time.gmtime(start_ns // 1_000_000_000))
+    return f"{second}.{start_ns // 1_000_000 % 1000:03d}Z-{index:03d}"
 
 
 def episode_from_fields(message):
