@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from checkpoints import random_checkpoint
 
 from casher_bringup.arguments import ArgumentError, EvalArgs, described, from_strings, kitchen_folders, plan
 from casher_bringup.graph import build
+from casher_bringup.viewer_port import viewer_port
 from casher_perception.rig import load_rig
 from casher_sim.procedural import FIRST_UNSEEN_SEED
 from casher_sim.twin_file import load_twin
@@ -52,6 +54,7 @@ def test_the_defaults_work_and_make_a_new_folder(tmp_path, monkeypatch):
         ({"robot": "fr3", "host": "127.0.0.9", "dynamics_factor": 5.0}, ["dynamics_factor", "at most 1.0", "5.0"]),
         ({"dynamics_factor": 0.05}, ["dynamics_factor is for a robot"]),
         ({"cameras": "recordings"}, ["the simulator has its own cameras"]),
+        ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "viewer": True}, ["viewer", "simulation"]),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_was_got_and_what_is_known(tmp_path, values, said):
@@ -175,6 +178,15 @@ def test_launch_arguments_are_those_of_the_command():
 def test_a_launch_argument_of_the_wrong_type_is_refused_by_name(name, text):
     with pytest.raises(ArgumentError, match=name):
         from_strings({name: text})
+
+
+def test_the_viewer_takes_a_port_on_which_nobody_listens_and_the_simulator_is_told(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        assert taken < viewer_port(taken) < taken + 100
+    shown = planned(tmp_path, viewer=True)
+    (sim,) = (spec.parameters for spec in build(shown) if spec.name == "sim")
+    assert (sim["viewer"], sim["viewer_port"]) == (True, shown.viewer_port)
 
 
 def test_the_graph_has_one_main_node_and_unique_names(tmp_path):

@@ -18,6 +18,7 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 
 from casher_bringup import rehearsal, twins
+from casher_bringup.viewer_port import viewer_port
 from casher_franka.franka_config import FrankaConfig
 from casher_perception.rig import RigError, find_rig, is_path, load_rig, save_rig
 from casher_perception.rig_trust import MAX_AGE_DAYS, WORDS, accepted, doubts, words_in
@@ -94,6 +95,8 @@ class EvalPlan:
     """Folders (absolute Paths) of the digital twins to work in; empty: the rig's own kitchen, or a real one."""
     remarks: tuple = ()
     """What a person should know about this choice of policy, objects and kitchens, a sentence each."""
+    viewer_port: int = 0
+    """Where the simulation is shown; 0: nowhere."""
 
 
 def kitchen_folders():
@@ -143,6 +146,8 @@ def _plan(args, now, scratch):
         raise ArgumentError(f"seed must be at most {most} for {args.episodes} episodes, got {args.seed}")
     if args.robot != "sim" and not args.host:
         raise ArgumentError(f"robot '{args.robot}' needs host:=ADDRESS, the robot's address on the network")
+    if args.robot != "sim" and args.viewer:
+        raise ArgumentError("the viewer shows the simulation: leave out viewer:= with a robot")
     _check_dynamics(args)
     judge = args.judge or ("predicate" if args.robot == "sim" else "operator")
     if judge not in ("predicate", "operator"):
@@ -187,6 +192,10 @@ def _plan(args, now, scratch):
         raise ArgumentError(f"objects: letters, digits, spaces and . - _ make a name, got {', '.join(map(repr, odd))}")
     if args.sides:
         sides = _listed("sides", args.sides, known_sides)
+    try:
+        port = viewer_port() if args.viewer else 0
+    except OSError as error:
+        raise ArgumentError(str(error)) from error
     # Last, so that an argument that is refused leaves no folder behind.
     out = _output_folder(args.out, now or datetime.now())
     if chosen:
@@ -194,7 +203,7 @@ def _plan(args, now, scratch):
         save_rig(rig, rig_path)
     if twins.is_unseen(args.twin):
         folders = twins.move(folders, out / "kitchens")
-    return EvalPlan(args, rig_path, out, objects, sides, judge, folders, remarks)
+    return EvalPlan(args, rig_path, out, objects, sides, judge, folders, remarks, port)
 
 
 def _check_dynamics(args):

@@ -69,8 +69,8 @@ def _announce(console, checked, domain):
         )
     for remark in checked.remarks:
         console.print(f"note: {escape(remark)}", style="yellow")
-    if args.viewer:
-        console.print("viewer: http://localhost:8080")
+    if checked.viewer_port:
+        console.print(f"viewer: http://localhost:{checked.viewer_port}")
     console.print(f"bags and report: {checked.out}  (ROS domain {domain})\n")
 
 

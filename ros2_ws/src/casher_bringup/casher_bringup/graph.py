@@ -51,6 +51,8 @@ def build(plan):
     # A cloud may be cropped only once it is in the base frame; the cameras are told the box and their own pose.
     crop = {"crop_low": list(task.crop[0]), "crop_high": list(task.crop[1])}
     simulated = {"task": args.task, "seed": args.seed, "speed": args.speed, "viewer": args.viewer}
+    if plan.viewer_port:
+        simulated["viewer_port"] = plan.viewer_port
     folders = [str(folder) for folder in plan.twins]
     kitchen = {"kitchen": plan.twins[0].name} if folders else {}
     twin = {"twin": folders[0]} if folders else {}

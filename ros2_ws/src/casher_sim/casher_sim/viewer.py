@@ -14,11 +14,11 @@ PERIOD_S = 0.1
 
 
 class Viewer:
-    """Serves http://localhost:PORT until closed; takes `lock` to look at `world`."""
+    """Serves http://localhost:PORT until closed, to this machine alone; takes `lock` to look at `world`."""
 
     def __init__(self, world, lock, port):
         self._world, self._lock = world, lock
-        self._server = viser.ViserServer(port=port, verbose=False)
+        self._server = viser.ViserServer(host="127.0.0.1", port=port, verbose=False)
         self._server.scene.set_up_direction("+z")
         self._server.initial_camera.position = (-0.6, -1.0, 0.9)
         self._server.initial_camera.look_at = (0.5, 0.0, 0.1)
