@@ -97,6 +97,12 @@ def test_what_was_not_recorded_stops_the_replay_there_and_is_named(bag):
     assert (gap.replayed, gap.agrees) == (3, False) and "goes on with step 4" in gap.stopped
 
 
+def test_an_episode_without_a_step_agrees_with_nothing(bag):
+    recorded, policy = read_recorded(bag[0]), make_policy(str(bag[1]), "put_in_sink", "sim")
+    nothing = replay(replace(recorded, steps=()), policy)
+    assert (nothing.steps, nothing.agrees) == (0, False) and "no step" in nothing.stopped
+
+
 def test_another_checkpoint_is_compared_only_when_asked_for(bag, tmp_path, capsys):
     other = tmp_path / "other.safetensors"
     random_checkpoint(other, seed=1)

@@ -44,8 +44,8 @@ class Agreement:
 
     @property
     def agrees(self):
-        """Every step was replayed and has its action again."""
-        return self.actions_equal == self.replayed == self.steps
+        """There are steps, every one was replayed and has its action again."""
+        return 0 < self.actions_equal == self.replayed == self.steps
 
 
 def read_recorded(folder):
@@ -70,7 +70,8 @@ def read_recorded(folder):
 def replay(recorded, policy):
     """Ask policy, a policies.Policy that needs nothing privileged, at every step again -> Agreement."""
     policy.reset(recorded.episode.seed)
-    equal, largest, first, stopped, done = 0, 0.0, "", "", 0
+    equal, largest, first, done = 0, 0.0, "", 0
+    stopped = "" if recorded.steps else "it has no step: nothing was decided, so there is nothing to compare"
     for index, step in enumerate(recorded.steps):
         try:
             points, colours = _cloud(recorded, step, index) if policy.needs_cloud else (None, None)
