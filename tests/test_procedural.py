@@ -222,6 +222,15 @@ def test_making_again_makes_only_what_is_missing_or_broken(tmp_path):
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+def test_a_kitchen_that_was_made_otherwise_is_neither_kept_as_if_it_were_the_one_nor_replaced(tmp_path, capsys):
+    assert main(MakeArgs(tmp_path, n=1, overview=0)) == 0
+    clean = (folder_of(tmp_path, 0) / "kitchen.glb").read_bytes()
+    assert main(MakeArgs(tmp_path, n=2, overview=0, defects=0.5)) == 2
+    said = capsys.readouterr().err
+    assert str(folder_of(tmp_path, 0)) in said and "take another folder" in said
+    assert (folder_of(tmp_path, 0) / "kitchen.glb").read_bytes() == clean and not folder_of(tmp_path, 1).exists()
+
+
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"seed": -1}, {"defects": 1.5}])
 def test_wrong_numbers_are_refused_and_nothing_is_made(wrong, tmp_path, capsys):
     assert main(MakeArgs(tmp_path / "out", **wrong)) == 2

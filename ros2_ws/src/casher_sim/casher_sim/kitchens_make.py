@@ -8,6 +8,7 @@ import numpy as np
 import tyro
 from PIL import Image
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from casher_sim.mesh_file import MeshError
@@ -45,8 +46,15 @@ def main(args):
     if wrong := _wrong(args):
         console.print(f"[red]{wrong}")
         return 2
-    args.out.mkdir(parents=True, exist_ok=True)
     seeds = range(args.seed, args.seed + args.n)
+    if others := [folder for seed in seeds if _is_another(folder := folder_of(args.out, seed), seed, args.defects)]:
+        console.print(
+            f"[red]{escape(str(others[0]))} is there and was made otherwise, as the line 'provenance' of its {FILE} "
+            "says: take another folder, or the same --defects",
+            soft_wrap=True,
+        )
+        return 2
+    args.out.mkdir(parents=True, exist_ok=True)
     made = 0
     columns = (
         TextColumn("{task.description}"),
@@ -83,6 +91,7 @@ def make(out, seed, defects=0.0):
     twin, files = kitchen(seed)
     if defects > 0.0:
         files = with_defects(twin, files, defects)
+        twin = replace(twin, provenance=replace(twin.provenance, app=_app(defects)))
     save_kitchen(partial, twin, files)
     partial.rename(folder)
     return True
@@ -111,6 +120,20 @@ def overview(folders, path, width=320, height=240):
     partial = path.with_name(f".{path.name}.partial")
     sheet.save(partial, format="PNG")
     partial.replace(path)
+
+
+def _app(defects):
+    """What stands in the provenance of a kitchen for the program that scanned it."""
+    return f"casher kitchens make --defects {defects:g}" if defects > 0.0 else None
+
+
+def _is_another(folder, seed, defects):
+    """Whether a readable twin lies there that is not the one to make."""
+    try:
+        about = load_twin(folder).provenance
+    except TwinError:
+        return False
+    return (about.seed, about.app) != (seed, _app(defects))
 
 
 def _is_whole(folder, seed):

@@ -150,7 +150,7 @@ class Provenance:
     seed: int | None = None
     """Of a procedural twin."""
     app: str | None = None
-    """That made the scan."""
+    """That made the scan, or drew a procedural twin as one."""
 
 
 @dataclass(frozen=True)
