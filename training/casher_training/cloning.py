@@ -28,9 +28,10 @@ class Pairs:
 
 
 def load_pairs(folder, scenes, task, preset="released", per_twin=10):
-    """The first `per_twin` demonstrations of every twin, with the scenes' objects, in the store at `folder` -> Pairs.
+    """`per_twin` demonstrations of every twin in the store at `folder`, of its scenes' objects in turn -> Pairs.
 
     TrajectoryError when they are missing or do not fit (see `demonstrations`), or hold a state that is not finite.
+    What could not be read is passed over while there are enough others, and named in `problems`.
     """
     found = []
     with TrajectoryStore(folder) as store:

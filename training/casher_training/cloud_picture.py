@@ -55,9 +55,12 @@ def near_tool(points, colours, p_base_tcp, size=(320, 240), half_edge_m=0.16):
 
 
 def captioned(picture, text):
-    """The picture with a line of text in its corner."""
+    """The picture with a line of text in its corner, which nothing of it runs through."""
     image = Image.fromarray(picture)
-    ImageDraw.Draw(image).text((6, 4), text, fill=(20, 30, 60))
+    draw = ImageDraw.Draw(image)
+    left, top, right, bottom = draw.textbbox((6, 4), text)
+    draw.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=(_BACKGROUND,) * 3)
+    draw.text((6, 4), text, fill=(20, 30, 60))
     return np.asarray(image)
 
 

@@ -40,7 +40,7 @@ class LeRobotWriter:
             import pyarrow.parquet
         except ImportError:
             raise TrajectoryError(
-                "writing LeRobot's format needs pyarrow, which is not installed: pip install 'casher[lerobot]'"
+                "writing LeRobot's format needs pyarrow, which is not installed: pip install pyarrow"
             ) from None
         self._pa = pyarrow
         self.folder = Path(folder)

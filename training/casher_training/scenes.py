@@ -48,8 +48,10 @@ def setting_of(scene):
 def scenes_of(twins, objects, task):
     """Every twin with every object that the task uses there -> [Scene].
 
-    PlaceError for a twin without the task's site or with none of the objects.
+    PlaceError without a twin, or for one without the task's site or with none of the objects.
     """
+    if not twins:
+        raise PlaceError("no twin is given: name the folder of one at least, or 'demo' for the kitchen of primitives")
     scenes = []
     for twin in twins:
         check_task(place(twin), task)

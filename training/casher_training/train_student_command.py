@@ -188,8 +188,7 @@ def _run(training, args, console):
             loss, accuracy, wall = (
                 sum(n[name] for n in recent) / len(recent) for name in ("loss", "accuracy", "wall_s")
             )
-            figures = f"loss {loss:.3f}, right {accuracy:.0%}, {training.plan.config.batch_size / wall:.0f} pairs/s"
-            figures += "".join(f", held out ({name}) {v.accuracy:.0%}" for name, v in training.validations.items())
+            figures = f"loss {loss:.2f}, {accuracy:.0%} right, {training.plan.config.batch_size / wall:.0f} pairs/s"
             bar.update(task, completed=progress.step, figures=figures)
             for name, result in progress.validations.items():
                 console.print(
@@ -244,10 +243,11 @@ def _names(text):
 
 
 def _bar(console):
+    """Of 80 columns at most: what does not fit is cut off, the time that is left first."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} steps"),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
         TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
