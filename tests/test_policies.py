@@ -13,6 +13,7 @@ from casher_policy.action import ACTION_NAMES, Action
 from casher_policy.checkpoint import load_checkpoint
 from casher_policy.checkpoint_header import CheckpointError
 from casher_policy.expert import Expert, Privileged
+from casher_policy.fast_inference import FastNetwork
 from casher_policy.network import probabilities
 from casher_policy.policies import ExpertView, PolicyError, check_policy, make_policy
 from casher_policy.preprocess import EmptyCloudError, preprocess
@@ -110,7 +111,7 @@ def test_a_checkpoint_sees_what_its_own_preprocessing_makes_of_the_cloud(path):
     loaded = load_checkpoint(path)
     seed = int(np.random.default_rng(5).integers(2**31))
     prepared = preprocess(*cloud(), loaded.config.preprocessing, seed, STATE[2:5])
-    assert np.array_equal(decision.probabilities, probabilities(loaded.network, *prepared, STATE))
+    assert np.array_equal(decision.probabilities, probabilities(FastNetwork(loaded.network), *prepared, STATE))
 
 
 def test_warming_up_leaves_no_trace(path):
@@ -134,7 +135,7 @@ def test_an_empty_crop_is_an_error_of_its_own(path):
 def test_an_answer_that_is_no_number_is_an_error(path):
     policy = make_policy(path, "put_in_sink", "sim")
     with torch.no_grad():
-        policy._network.head[-1].bias.fill_(float("nan"))
+        policy._network.network.head[-1].bias.fill_(float("nan"))
     with pytest.raises(PolicyError, match=r"answers .*nan"):
         policy.act(*cloud(), STATE, None)
 

@@ -161,15 +161,8 @@ class GridEncoder(nn.Module):
 
     def forward(self, in_box, more, inside=None):
         """in_box (B, N, 3): 0 .. 1 along each edge; more (B, N, M); inside (B, N) bool: those that count, None: all."""
-        batch, _, _ = in_box.shape
-        g = self.grid
-        # A point on the upper face, or pushed over one by augmentation, belongs to the last cell.
-        in_grid = (in_box * g).clamp(0, g - 1e-3)
-        corner = in_grid.floor()
-        inputs = torch.cat([in_grid - corner - 0.5, in_box * 2 - 1, more], dim=-1).flatten(0, 1)
-        x, y, z = corner.long().unbind(-1)
-        cloud = torch.arange(batch, device=in_box.device)[:, None]
-        flat = (((cloud * g + z) * g + y) * g + x).flatten()
+        batch, g = len(in_box), self.grid
+        inputs, flat = in_cells(in_box, more, g)
         if inside is not None:
             inside = inside.flatten()
             flat, inputs = flat[inside], inputs[inside]
@@ -182,6 +175,20 @@ class GridEncoder(nn.Module):
         cells = cells.view(batch, g, g, g, -1).permute(0, 4, 1, 2, 3).contiguous()
         mixed = self.unet(cells).permute(0, 2, 3, 4, 1).reshape(batch * g**3, -1)
         return pooled(self.leave(mixed[occupied]), occupied // g**3, batch)
+
+
+def in_cells(in_box, more, g):
+    """in_box (B, N, 3): 0 .. 1 along each edge; more (B, N, M) -> what a LocalPointNet sees (B N, 6 + M), cell (B N,).
+
+    The cells of all clouds are numbered through, those of one, g^3, with x the fastest.
+    """
+    # A point on the upper face, or pushed over one by augmentation, belongs to the last cell.
+    in_grid = (in_box * g).clamp(0, g - 1e-3)
+    corner = in_grid.floor()
+    inputs = torch.cat([in_grid - corner - 0.5, in_box * 2 - 1, more], dim=-1).flatten(0, 1)
+    x, y, z = corner.long().unbind(-1)
+    cloud = torch.arange(len(in_box), device=in_box.device)[:, None]
+    return inputs, (((cloud * g + z) * g + y) * g + x).flatten()
 
 
 def pooled(features, cloud, clouds):
@@ -231,19 +238,27 @@ class PolicyNetwork(nn.Module):
 
     def embed(self, points, colours, robot_state):
         """-> (B, 128), or (B, 256) with a near part: what the head sees besides the state."""
+        boxes = self.boxes(points, colours, robot_state)
+        return torch.cat([encoder(*box) for encoder, box in zip(self.encoders(), boxes, strict=True)], dim=1)
+
+    def encoders(self):
+        """[scene], or [scene, near]."""
+        return [self.scene] if self.near is None else [self.scene, self.near]
+
+    def boxes(self, points, colours, robot_state):
+        """What each of the encoders is called with."""
         if colours.dtype != torch.uint8:
             raise ValueError(f"colours must be uint8 0 .. 255, got {colours.dtype}")
         colours = colours.to(points.dtype) / 255 if self.config.use_colour else points[..., :0]
         n = self.preprocessing.points
-        scene = self.scene((points[:, :n] - self.low) / self.size, colours[:, :n])
+        scene = (points[:, :n] - self.low) / self.size, colours[:, :n]
         if self.near is None:
-            return scene
+            return [scene]
         reach = self.preprocessing.near_m
         from_tool = (points[:, n:] - robot_state[:, None, 2:5]) / reach
         inside = (from_tool.abs() <= 1).all(dim=-1)
         in_tool = from_tool @ rotation(robot_state[:, 5:9])
-        near = self.near((from_tool + 1) / 2, torch.cat([in_tool, colours[:, n:]], dim=-1), inside)
-        return torch.cat([scene, near], dim=1)
+        return [scene, ((from_tool + 1) / 2, torch.cat([in_tool, colours[:, n:]], dim=-1), inside)]
 
 
 def rotation(quat_xyzw):

@@ -122,6 +122,7 @@ class CheckpointPolicy:
     def __init__(self, path, task):
         """CheckpointError unless the file at path is a checkpoint for task (a name)."""
         from casher_policy.checkpoint import load_checkpoint  # torch only where a network runs
+        from casher_policy.fast_inference import FastNetwork
         from casher_policy.network import probabilities, use_one_thread
 
         use_one_thread()
@@ -129,7 +130,7 @@ class CheckpointPolicy:
         self.name = str(path)
         self.checkpoint_id = loaded.id
         self._preprocessing = loaded.config.preprocessing
-        self._network = loaded.network
+        self._network = FastNetwork(loaded.network)
         self._probabilities = probabilities
         self.reset(0)
 

@@ -1,0 +1,272 @@
+"""One cloud on a CPU: `PolicyNetwork`'s answer, to the rounding of sums, with a third of its operations.
+
+The plain forward is for training and for batches. What is done differently here, none of it an approximation:
+
+* A kitchen's surfaces fill a thirtieth of the scene's cells. On the finest grid all others hold one vector, the
+  background, and convolutions only bring in the faces of the box. So the background is convolved on a grid of 7^3 that
+  has all its cases, and of the scene those cells alone that can see an occupied one.
+* A stacked input's two parts are convolved apart and added, since one of them is a coarse grid, each cell repeated: its
+  3^3 taps are 4^3 with stride 2 of a transposed convolution, 8 products instead of 27.
+* Only occupied cells are pooled: the last convolution is done for them.
+* What its cell adds to a point in the local PointNet is multiplied once for each cell.
+
+A grid is kept as rows (G^3, C), z slowest, which is torch's channels_last_3d.
+"""
+
+import torch
+from torch.nn import functional
+
+from casher_policy.network import EMBEDDING, UNet3D, in_cells
+
+_DEPTH = 3
+"""Convolutions of the finest grid's background, one after the other."""
+_SPARSE = 0.45
+"""Part of a grid's cells up to which it is quicker to gather them than to convolve all."""
+_AT_ONCE = 256
+"""Cells gathered at once: with their neighbours they stay in the cache until they are multiplied."""
+
+
+class FastNetwork:
+    """Called as the PolicyNetwork it is made of, with the same answer; whatever is no single cloud on a CPU goes there.
+
+    The network's weights may change later: what is derived from them follows.
+    """
+
+    def __init__(self, network):
+        self.network = network
+        self._encoders = [_Encoder(encoder) for encoder in network.encoders()]
+
+    def __call__(self, points, colours, robot_state):
+        alone = len(points) == 1 and points.device.type == "cpu" and points.dtype == torch.float32
+        if not alone or torch.is_grad_enabled() or not torch.backends.mkldnn.is_available():
+            return self.network(points, colours, robot_state)
+        boxes = self.network.boxes(points, colours, robot_state)
+        seen = [encoder(*box) for encoder, box in zip(self._encoders, boxes, strict=True)]
+        return self.network.head(torch.cat([*seen, robot_state], dim=1))
+
+
+class _Encoder:
+    """Called as the GridEncoder it is made of, with one cloud."""
+
+    def __init__(self, encoder):
+        self._encoder = encoder
+        wide = encoder.grid > 2 * _DEPTH
+        self._unet = _UNet(encoder.unet) if wide and isinstance(encoder.unet, UNet3D) else None
+
+    def __call__(self, in_box, more, inside=None):
+        g = self._encoder.grid
+        inputs, flat = in_cells(in_box, more, g)
+        if inside is not None:
+            inside = inside.flatten()
+            flat, inputs = flat[inside], inputs[inside]
+        if len(flat) == 0:
+            return inputs.new_zeros(1, EMBEDDING)
+        mask = torch.zeros(g**3, dtype=torch.bool)
+        mask[flat] = True
+        occupied, cell = mask.nonzero()[:, 0], (mask.cumsum(0) - 1)[flat]
+        mean = _mean_features(self._encoder.points, inputs, cell, len(occupied))
+        if self._unet is not None:
+            mixed = self._unet(mean, mask)
+        else:
+            cells = mean.new_zeros(g**3, mean.shape[1]).index_copy_(0, occupied, mean)
+            mixed = _rows(self._encoder.unet(_grid(cells)))[occupied]
+        features = self._encoder.leave(mixed)
+        return torch.cat([features.amax(0), features.mean(0)])[None]
+
+
+def _mean_features(points, x, cell, cells):
+    """The mean of a LocalPointNet's features in each cell: x (P, inputs), cell (P,) -> (cells, outputs)."""
+    first, *others = points.blocks
+    x = first(points.enter(x))
+    for block in others:
+        top = x.new_full((cells, x.shape[1]), -torch.inf)
+        top.scatter_reduce_(0, cell[:, None].expand_as(x), x, "amax")
+        inner = _of_stacked(block.first.weight, block.first.bias, x.relu(), top.relu(), cell)
+        x = _of_stacked(block.shortcut.weight, block.second.bias, x, top, cell)
+        x.addmm_(inner.relu_(), block.second.weight.t())
+    count = torch.bincount(cell, minlength=cells)[:, None]
+    return points.leave(x.new_zeros(cells, x.shape[1]).index_add_(0, cell, x) / count)
+
+
+def _of_stacked(weight, bias, of_point, of_cell, cell):
+    """The linear map of [of_point, of_cell[cell]]: of_point (P, C), of_cell (cells, C), cell (P,) -> (P, outputs)."""
+    left, right = weight.split(of_point.shape[1], 1)
+    return functional.linear(of_cell, right, bias).index_select(0, cell).addmm_(of_point, left.t())
+
+
+class _UNet:
+    """UNet3D for one grid of which a part is occupied."""
+
+    def __init__(self, unet):
+        self._unet, self._derived_from = unet, None
+
+    def __call__(self, mean, occupied):
+        """mean (occupied cells, inputs), occupied (G^3,) bool -> (occupied cells, channels)."""
+        self._derive()
+        finest = _Finest(mean, occupied)
+        for (norm, convolution, _), taps in zip(self._unet.down[0], self._down_taps, strict=True):
+            finest.convolve(*_affine(norm, *finest.moments()), convolution.weight, taps)
+            finest.relu()
+        skips = [_grid(finest.cells)]
+        for first, second in list(self._unet.down)[1:]:
+            skips.append(_block(second, _block(first, functional.max_pool3d(skips[-1], 2))))
+        *inner, last = self._unet.up
+        x = skips.pop()
+        del skips[0]
+        for (first, second), kernels in zip(inner, self._kernels, strict=False):
+            skip = skips.pop()
+            x, scale, shift = _from_coarse(x, _moments(_rows(skip)), first[0], kernels[1])
+            x += _convolved(_scaled(skip, scale, shift), kernels[0])
+            x = _block(second, x.relu_())
+        fine, coarse = self._kernels[-1]
+        x, scale, shift = _from_coarse(x, finest.moments(), last[0][0], coarse)
+        finest.convolve(scale, shift, fine, self._up_taps[0])
+        x = _rows(x).add_(finest.cells).relu_()
+        return _gathered(x, *_affine(last[1][0], *_moments(x)), occupied, self._up_taps[1]).relu_()
+
+    def _derive(self):
+        """The kernels in the form in which they are used, anew when a weight has changed."""
+        weights = list(self._unet.parameters())
+        # A weight made in inference mode does not count its changes.
+        now = [(weight.data_ptr(), object() if weight.is_inference() else weight._version) for weight in weights]
+        if now == self._derived_from:
+            return
+        self._kernels = []
+        for (_, first, _), (_, second, _) in self._unet.up:
+            fine, coarse = first.weight.tensor_split([second.in_channels], 1)
+            self._kernels.append((fine.contiguous(), upsampling_kernel(coarse)))
+        self._down_taps = [_taps(convolution.weight) for _, convolution, _ in self._unet.down[0]]
+        self._up_taps = _taps(self._kernels[-1][0]), _taps(self._unet.up[-1][1][1].weight)
+        self._derived_from = now
+
+
+class _Finest:
+    """The finest grid: the background but for some cells, and both alike go through what is done to it."""
+
+    def __init__(self, seen, differs):
+        """differs (G^3,) bool: the other cells are 0; seen (differing cells, C)."""
+        cases = 2 * _DEPTH + 1
+        end = torch.arange(_edge(differs)).clamp(max=_DEPTH)
+        case = end + _DEPTH - end.flip(0)
+        self._case = ((case[:, None, None] * cases + case[:, None]) * cases + case).flatten()
+        self._background, self._differs = seen.new_zeros(cases**3, seen.shape[1]), differs
+        self._put(seen)
+
+    def convolve(self, scale, shift, weight, taps):
+        """All times scale (C,) plus shift (C,), then with weight (outputs, C, 3, 3, 3); taps: _taps(weight)."""
+        self._background = _rows(_convolved(_scaled(_grid(self._background), scale, shift), weight))
+        self._differs = _dilated(self._differs)
+        if self._differs.sum() > _SPARSE * len(self._differs):
+            self._differs = torch.ones_like(self._differs)
+            self._put(_rows(_convolved(_scaled(_grid(self.cells), scale, shift), weight)))
+        else:
+            self._put(_gathered(self.cells, scale, shift, self._differs, taps))
+
+    def _put(self, seen):
+        where = self._differs.nonzero()[:, 0]
+        self._where, self.cells = where, self._background.index_select(0, self._case).index_copy_(0, where, seen)
+
+    def moments(self):
+        """Mean and variance of each channel."""
+        seen = self.cells.index_select(0, self._where)
+        times = torch.bincount(self._case[~self._differs], minlength=len(self._background)).to(seen.dtype)
+        mean = (times @ self._background + seen.sum(0)) / len(self.cells)
+        square = times @ (self._background - mean).square() + (seen - mean).square_().sum(0)
+        return mean, square / len(self.cells)
+
+    def relu(self):
+        self.cells.relu_()
+        self._background.relu_()
+
+
+def _dilated(where):
+    """Cells (G^3,) bool -> they and their 26 neighbours."""
+    g = _edge(where)
+    where = functional.pad(where.view(g, g, g), (1, 1, 1, 1, 1, 1))
+    for axis in range(3):
+        where = where.narrow(axis, 0, g) | where.narrow(axis, 1, g) | where.narrow(axis, 2, g)
+    return where.flatten()
+
+
+def _edge(rows):
+    """G^3 rows -> G."""
+    return round(len(rows) ** (1 / 3))
+
+
+def _rows(grid):
+    """(1, C, G, G, G) -> (G^3, C)."""
+    return grid.permute(0, 2, 3, 4, 1).flatten(0, 3)
+
+
+def _grid(rows):
+    """(G^3, C) -> (1, C, G, G, G), no copy."""
+    g = _edge(rows)
+    return rows.view(1, g, g, g, -1).permute(0, 4, 1, 2, 3)
+
+
+def _convolved(grid, weight):
+    return torch.ops.aten.mkldnn_convolution(grid, weight, None, (1, 1, 1), (1, 1, 1), (1, 1, 1), 1)
+
+
+def _moments(rows):
+    """(cells, C) -> mean and variance of each channel."""
+    mean = rows.mean(0)
+    return mean, (rows - mean).square_().mean(0)
+
+
+def _affine(norm, mean, variance):
+    """GroupNorm as a factor and a term for each channel, from the channels' moments."""
+    of_channel = mean.view(norm.num_groups, -1)
+    of_group = of_channel.mean(1, keepdim=True)
+    spread = variance.view_as(of_channel) + (of_channel - of_group).square()
+    inverse = (spread.mean(1, keepdim=True) + norm.eps).rsqrt()
+    scale = inverse.expand_as(of_channel).flatten() * norm.weight
+    return scale, norm.bias - of_group.expand_as(of_channel).flatten() * scale
+
+
+def _scaled(grid, scale, shift):
+    return _grid(torch.addcmul(shift, _rows(grid), scale))
+
+
+def _block(block, grid):
+    """GroupNorm, convolution, ReLU."""
+    norm, convolution, _ = block
+    return _convolved(_scaled(grid, *_affine(norm, *_moments(_rows(grid)))), convolution.weight).relu_()
+
+
+def _from_coarse(x, of_skip, norm, kernel):
+    """What the coarser grid x adds to the convolution of [skip, x] stacked; the skip's own factor and term."""
+    # Each cell of x is repeated 8 times, which changes no mean and no variance.
+    mean, variance = (torch.cat(both) for both in zip(of_skip, _moments(_rows(x)), strict=True))
+    widths = [len(of_skip[0]), x.shape[1]]
+    (scale, scale_x), (shift, shift_x) = (both.split(widths) for both in _affine(norm, mean, variance))
+    return functional.conv_transpose3d(_scaled(x, scale_x, shift_x), kernel, stride=2, padding=1), scale, shift
+
+
+def upsampling_kernel(weight):
+    """Taps (outputs, inputs, 3, 3, 3) after the nearest of two -> (inputs, outputs, 4, 4, 4) of conv_transpose3d.
+
+    With stride 2 and padding 1: the 4 fine cells that see a coarse one do so with 1, 2, 2 and 1 of the taps.
+    """
+    see = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+    return torch.einsum("oizyx,az,by,cx->ioabc", weight, see, see, see).contiguous()
+
+
+def _taps(weight):
+    """(outputs, inputs, 3, 3, 3) -> (27 inputs, outputs)."""
+    return weight.permute(2, 3, 4, 1, 0).flatten(0, 3).contiguous()
+
+
+def _gathered(rows, scale, shift, where, taps):
+    """Rows (G^3, C) times scale (C,) plus shift (C,), convolved where (G^3,) bool is true -> (cells, outputs)."""
+    g, channels = _edge(rows), rows.shape[1]
+    n = g + 2
+    padded = rows.new_zeros(n, n, n, channels)
+    torch.addcmul(shift, rows.view(g, g, g, channels), scale, out=padded[1:-1, 1:-1, 1:-1])
+    # Three neighbours along x are one piece of memory.
+    threes = padded.as_strided((n**3 - 2, 3 * channels), (channels, 1))
+    z, y, x = where.view(g, g, g).nonzero().unbind(1)
+    steps = torch.arange(3)
+    first = ((z * n + y) * n + x)[:, None] + ((steps[:, None] * n + steps) * n).flatten()
+    pieces = [threes.index_select(0, some.flatten()).view(len(some), -1) @ taps for some in first.split(_AT_ONCE)]
+    return torch.cat(pieces)
