@@ -16,6 +16,15 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys):
     assert "evaluate" in printed and "casher eval" in printed
 
 
+def test_a_word_that_begins_commands_lists_those(capsys):
+    assert main(["twin", "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "casher twin check" in printed and "casher judge" not in printed
+    assert main(["twin", "look"]) == 2
+    printed = capsys.readouterr().err
+    assert "'twin look'" in printed and "casher twin show" in printed and "casher judge" not in printed
+
+
 def test_commands_of_two_words_are_found():
     assert find(["bag", "recover", "x"]) == ("bag recover", ["x"])
     assert find(["eval", "--episodes", "3"]) == ("eval", ["--episodes", "3"])

@@ -23,6 +23,10 @@ COMMANDS = {
         "casher_training.train_student_command:TrainStudentArgs",
         "train a student on clouds with a teacher's labels, or on demonstrations",
     ),
+    "apparatus": (
+        "casher_bringup.apparatus_command:ApparatusArgs",
+        "start arm, cameras, fusion and recorder, for demonstrations",
+    ),
     "report": ("casher_bringup.report:ReportArgs", "recompute the report of a folder of bags"),
     "policy replay": (
         "casher_bringup.policy_replay_command:ReplayArgs",
@@ -59,9 +63,12 @@ MAINS = {"ready": "ready", "judge": "judge", "stop": "stop", "recover": "recover
 """Words of the command -> the module's function that runs it, where it is not `main`."""
 
 
-def usage():
-    width = max(map(len, COMMANDS))
-    lines = [f"  casher {words:<{width}}  {text}" for words, (_, text) in COMMANDS.items()]
+def usage(noun=""):
+    """What there is, or of it what begins with that word, if anything does."""
+    shown = {words: text for words, (_, text) in COMMANDS.items() if words.split()[0] == noun}
+    shown = shown or {words: text for words, (_, text) in COMMANDS.items()}
+    width = max(map(len, shown))
+    lines = [f"  casher {words:<{width}}  {text}" for words, text in shown.items()]
     return "usage: casher COMMAND [ARGUMENTS]; casher COMMAND --help says more\n\n" + "\n".join(lines)
 
 
@@ -107,7 +114,11 @@ def _run(argv):
         return 0
     found = find(argv)
     if found is None:
-        print(f"casher: unknown command '{' '.join(argv[:2])}'\n\n{usage()}", file=sys.stderr)
+        nouns = {words.split()[0] for words in COMMANDS}
+        if argv[0] in nouns and argv[1:] in (["-h"], ["--help"]):
+            print(usage(argv[0]))
+            return 0
+        print(f"casher: unknown command '{' '.join(argv[:2])}'\n\n{usage(argv[0])}", file=sys.stderr)
         return 2
     words, rest = found
     import tyro
