@@ -103,3 +103,8 @@ def test_a_picture_shows_the_worktop_and_the_spawn(tmp_path):
 def test_showing_what_is_no_twin_fails_with_a_sentence(tmp_path, capsys):
     assert show(ShowArgs(tmp_path, png=tmp_path / "a.png")) == 1
     assert "no twin.yaml" in capsys.readouterr().err
+    folder = write_twin(small_twin(), tmp_path / "kitchen")
+    assert show(ShowArgs(tmp_path, png=tmp_path / "a.png")) == 1
+    assert f"name {folder}" in capsys.readouterr().err
+    assert show(ShowArgs(folder, png=tmp_path / "none" / "a.png", size=(8, 6))) == 1
+    assert "cannot write the picture" in capsys.readouterr().err

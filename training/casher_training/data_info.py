@@ -40,7 +40,7 @@ def main(args):
     try:
         files, problems = cloud_files(args.folders, views=(*VIEWS, ""))
         if args.png is not None:
-            write_picture(files, args.png)
+            _draw(files, args.png)
     except TrajectoryError as error:
         print(error, file=sys.stderr)
         return 2
@@ -57,6 +57,15 @@ def main(args):
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+def _draw(files, path):
+    try:
+        write_picture(files, path)
+    except TrajectoryError:
+        raise
+    except (OSError, ValueError) as error:  # no such folder, no such kind of picture
+        raise TrajectoryError(f"cannot write the picture: {error}") from error
 
 
 def summary(files):

@@ -5,7 +5,7 @@ from pathlib import Path
 from casher_sim.kitchen import kitchen_named
 from casher_sim.place import PlaceError
 from casher_sim.twin import TwinError
-from casher_sim.twin_file import FILE
+from casher_sim.twin_file import FILE, MAKE_ONE, instead
 from casher_sim.twin_kitchen import TwinKitchen
 
 
@@ -15,7 +15,7 @@ def place_of(kitchen, twin=""):
         return kitchen_named(kitchen)
     folder = Path(twin).expanduser()
     if not (folder / FILE).is_file():
-        raise PlaceError(f"{twin!r} is no digital twin: there is no {FILE} in it; 'casher kitchens make' makes some")
+        raise PlaceError(f"{twin!r} is no digital twin: there is no {FILE} in it; {instead(folder) or MAKE_ONE}")
     try:
         return TwinKitchen(folder)
     except TwinError as error:

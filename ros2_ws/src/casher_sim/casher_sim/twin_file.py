@@ -14,6 +14,13 @@ from casher_sim.twin import Twin, TwinError
 from casher_sim.yaml_node import FieldError, Node
 
 FILE = "twin.yaml"
+MAKE_ONE = "make a twin with 'casher scan import' or 'casher kitchens make'"
+
+
+def instead(folder):
+    """What to name instead of a folder that is no twin but holds some; '' when it holds none."""
+    inner = sorted(path.parent for path in Path(folder).glob(f"*/{FILE}"))
+    return f"there are {len(inner)} in folders below it, name {inner[0]}, say" if inner else ""
 
 
 def load_twin(folder):
@@ -22,9 +29,7 @@ def load_twin(folder):
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise TwinError(
-            f"no {FILE} in {folder}: make a twin with 'casher scan import' or 'casher kitchens make'"
-        ) from None
+        raise TwinError(f"no {FILE} in {folder}: {instead(folder) or MAKE_ONE}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise TwinError(f"cannot read {path}: {error}") from None
     except yaml.YAMLError as error:

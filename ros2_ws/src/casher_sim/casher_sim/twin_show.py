@@ -55,7 +55,11 @@ def main(args):
     if args.png is not None:
         shown = pieces if args.collision else drawn
         meshes = [mesh for of_body in shown.values() for mesh in of_body] + list(marks(twin).values())
-        Image.fromarray(picture(meshes, args.eye, args.target, *args.size)).save(args.png)
+        try:
+            Image.fromarray(picture(meshes, args.eye, args.target, *args.size)).save(args.png)
+        except (OSError, ValueError) as error:
+            print(f"cannot write the picture: {error}", file=sys.stderr)
+            return 1
         print(f"wrote {args.png}")
         return 0
     return _serve(twin, drawn, pieces, args)
