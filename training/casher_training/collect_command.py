@@ -27,6 +27,7 @@ from casher_training.collector import Collector, CollectorPlan
 from casher_training.scenes import scenes_of
 from casher_training.teacher_policy import load_teacher, weights_of
 from casher_training.trajectories import TrajectoryStore
+from casher_training.trajectory import ROBOTS, SIMULATED
 from casher_training.workers import workers_for
 
 NOISE = 0.1
@@ -54,6 +55,8 @@ class CollectArgs:
     """Names of the objects, with commas; not read for open_cabinet."""
     source: str = "expert"
     """Whose demonstrations: human or expert."""
+    robot: str = ""
+    """Demonstrations on which robot: sim, or fr3, panda, whose clouds are in their bags. Empty: there is only one."""
     task: str = "put_in_sink"
     """Of the demonstrations; a teacher knows its own."""
     cameras_share: float = 0.5
@@ -93,15 +96,19 @@ def main(args):
     try:
         method, plan, source, workers_of = _prepare(args)
         with TrajectoryStore(args.out, "a", args.round) as store:
-            collection = Collection(store, plan, source, args.per_twin, args.cameras_share)
+            share = args.cameras_share if plan.robot == SIMULATED else 1.0
+            collection = Collection(store, plan, source, args.per_twin, share)
             if method == "demonstrations":
                 with TrajectoryStore(args.demos) as demos:
                     calls = collection.demonstrations(demos)
+                method = "recorded" if plan.robot != SIMULATED else method
             else:
                 calls = collection.chunks()
             for problem in store.problems:
                 console.print(f"[yellow]{escape(problem)}")
             complaint = _run(console, collection, method, calls, workers_of)
+            for problem in collection.problems:
+                console.print(f"[yellow]{escape(problem)}")
     except (ValueError, OSError) as error:
         console.print(f"[red]casher collect: {escape(str(error))}")
         return 2
@@ -126,6 +133,8 @@ def _prepare(args):
         raise ValueError(f"noise is a share of the actions, 0 or more and less than 1, got {noise}")
     if (args.teacher is None) == (args.demos is None):
         raise ValueError("give --teacher, who acts or labels, or --demos, which are taken as they are")
+    if args.robot and not args.demos:
+        raise ValueError(f"--robot {args.robot} says which demonstrations to take: give --demos, or leave it out")
     if args.student and not args.teacher:
         raise ValueError("a student's episodes need a teacher who labels them: give --teacher, too")
     teacher, header, task, preset, teacher_id = None, None, args.task, "released", ""
@@ -156,10 +165,23 @@ def _prepare(args):
         beta=args.beta,
         teacher_id=teacher_id,
         student_id=student_id,
+        robot=_robot(args, task) if args.demos else SIMULATED,
     )
     method = "demonstrations" if args.demos else "student" if args.student else "teacher"
     source = {"demonstrations": args.source, "student": "generalist", "teacher": "teacher"}[method]
     return method, plan, source, lambda: workers_for(Collector, (plan, teacher, network), args.processes, args.ray)
+
+
+def _robot(args, task):
+    """The robot of the demonstrations that are asked for; ValueError when that is not clear."""
+    if args.robot not in ("", *ROBOTS):
+        raise ValueError(f"unknown robot {args.robot!r}: known are {', '.join(ROBOTS)}")
+    with TrajectoryStore(args.demos) as demos:
+        found = demos.select(robot=None, task=task, source=args.source)
+        there = sorted({demos.header(i)["robot"] for i in found})
+    if not args.robot and len(there) > 1:
+        raise ValueError(f"{args.demos} has demonstrations on {', '.join(there)}: say which with --robot")
+    return args.robot or (there or [SIMULATED])[0]
 
 
 def _run(console, collection, method, calls, workers_of):
@@ -173,7 +195,7 @@ def _run(console, collection, method, calls, workers_of):
         with Progress(*columns, console=console) as bar:
             task, pairs, began = bar.add_task("trajectories", total=collection.missing, rate=""), 0, time.monotonic()
             for i, harvest in workers.each(method, calls):
-                scene = calls[i][0].scene if method != "demonstrations" else calls[i][0]
+                scene = calls[i][0].scene if method in ("teacher", "student") else calls[i][0]
                 collection.add(scene, harvest)
                 pairs += sum(map(len, harvest.trajectories))
                 rate = pairs / (time.monotonic() - began)

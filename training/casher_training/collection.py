@@ -2,13 +2,14 @@
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from casher_sim.environment import PRESETS
 from casher_training.clouds import VIEWS, preprocessing_text
 from casher_training.collector import CHUNK, Chunk, chunk_seeds, views_of
+from casher_training.demo_bag import bag_path
 from casher_training.scenes import place
-from casher_training.trajectory import TrajectoryError, action_set
+from casher_training.trajectory import SIMULATED, TrajectoryError, action_set
 from casher_training.twin_version import place_hash
 
 
@@ -50,7 +51,7 @@ class Collection:
         TrajectoryError when they could not be appended to the store.
         """
         self._store, self._plan, self._source = store, plan, source
-        self._views, self._seeds, self.counts = [], [], []
+        self._views, self._seeds, self.counts, self.problems = [], [], [], []
         objects, before = Counter(scene.twin for scene in plan.scenes), Counter()
         for scene in plan.scenes:
             for view in VIEWS:
@@ -76,22 +77,36 @@ class Collection:
         """-> [(scene, views, [Trajectory])] of what is missing, for the workers' method `demonstrations`.
 
         store: TrajectoryStore of demonstrations; of every scene its first successful ones that have not been seen yet.
+        Of a real arm: [(scene, views, [(name, Trajectory)])] for the method `recorded`, and all of them.
         TrajectoryError when there are none at all.
         """
+        real = self._plan.robot != SIMULATED
         calls, found_any = [], False
         for i, (scene, views) in enumerate(zip(self._plan.scenes, self._views, strict=True)):
             wanted = {**self._about(scene, ""), "preprocessing": ""}
-            found = store.select(object=scene.object, **wanted)
+            found = store.select(object=scene.object, robot=self._plan.robot, **wanted)
             found_any |= bool(found)
-            fresh = [k for k in found if store.header(k)["seed"] not in self._seeds[i]][: len(views)]
+            fresh = [k for k in found if store.header(k)["seed"] not in self._seeds[i]]
+            fresh = fresh if real and views else fresh[: len(views)]
             if fresh:
-                calls.append((i, tuple(views[: len(fresh)]), [store.read(k) for k in fresh]))
+                ones = list(self._recorded(store, fresh)) if real else [store.read(k) for k in fresh]
+                calls.append((i, tuple(views[: len(fresh)]), ones))
         if not found_any:
             raise TrajectoryError(
-                f"{store.path} has no successful {self._plan.task} of source {self._source!r} in these twins as they "
-                "are now: 'casher demos list' shows what it has"
+                f"{store.path} has no successful {self._plan.task} of source {self._source!r} and robot "
+                f"{self._plan.robot!r} in these twins as they are now: 'casher demos list' shows what it has"
             )
         return calls
+
+    def _recorded(self, store, found):
+        """Iterate over (name, Trajectory whose bag is an absolute path or '') of those that can be read."""
+        for k in found:
+            try:
+                one = store.read(k)
+            except TrajectoryError as error:
+                self.problems.append(f"{error}; it is passed over")
+            else:
+                yield store.name(k), replace(one, bag=one.bag and str(bag_path(one.bag, store.folder)))
 
     def add(self, scene, harvest):
         """Keep what a worker made of scene number `scene`."""
@@ -103,6 +118,7 @@ class Collection:
         count.episodes += harvest.episodes
         count.failures.update(harvest.failures)
         count.dropped_steps += harvest.dropped_steps
+        self.problems += harvest.problems
 
     def _about(self, scene, view):
         plan = self._plan
@@ -120,7 +136,7 @@ class Collection:
     def _there(self, scene):
         """Headers of what the store has of a scene with clouds, in this round."""
         store, wanted = self._store, {"task": self._plan.task, "twin": scene.kitchen, "object": scene.object}
-        found = store.select(success=None, source=self._source, **wanted)
+        found = store.select(success=None, robot=self._plan.robot, source=self._source, **wanted)
         in_round = [i for i in found if store.where(i)[0].name.split(".")[-2] == str(store.round)]
         return [header for header in map(store.header, in_round) if header["view"]]
 

@@ -12,6 +12,7 @@ from casher_policy.preprocess import Preprocessing
 from casher_policy.task import task_named
 from casher_training.clouds import VIEWS
 from casher_training.episodes import run_episodes, trajectory
+from casher_training.recorded_clouds import with_recorded_clouds
 from casher_training.scene_clouds import SceneClouds
 from casher_training.scenes import environment
 from casher_training.seen_trajectory import (
@@ -23,6 +24,7 @@ from casher_training.seen_trajectory import (
 )
 from casher_training.shard import draw, world_seeds
 from casher_training.student_episodes import Student, Teacher, quicker
+from casher_training.trajectory import TrajectoryError
 
 CHUNK = 40
 """Trajectories of a scene, at most, that a worker makes in one go: what is lost when it is killed."""
@@ -30,6 +32,7 @@ ATTEMPTS = 8
 """How many times the worlds of a chunk are run for the successes that are wanted."""
 SPARE = 1.25
 """Worlds for each success that is wanted."""
+UNUSABLE_BAG = "unusable bag"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class CollectorPlan:
     """Share of the episodes in which the teacher acts although there is a student."""
     teacher_id: str = ""
     student_id: str = ""
+    robot: str = "sim"
+    """Of the demonstrations: fr3 or panda have clouds of their own, in bags."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Harvest:
     """Reason -> how many."""
     dropped_steps: int = 0
     """Of tails in which nothing happened."""
+    problems: list = field(default_factory=list)
+    """What was passed over, in words."""
 
 
 class Collector:
@@ -144,6 +151,21 @@ class Collector:
         """[Trajectory] of scene number `scene` -> Harvest: the same, seen; labels are what was done."""
         pairs = zip(views, demonstrations, strict=True)
         return Harvest([self._seen(one, scene, view, one.actions) for view, one in pairs], len(demonstrations))
+
+    def recorded(self, scene, views, demonstrations):
+        """[(name, Trajectory of a real arm, its bag an absolute path or '')] -> Harvest of as many as there are views:
+        the first whose bags have the clouds of all steps. Labels are what was done."""
+        harvest = Harvest()
+        for name, one in demonstrations:
+            if len(harvest.trajectories) == len(views):
+                break
+            harvest.episodes += 1
+            try:
+                harvest.trajectories.append(with_recorded_clouds(one, self._plan.preprocessing))
+            except TrajectoryError as error:
+                harvest.failures[UNUSABLE_BAG] += 1
+                harvest.problems.append(f"{name} is passed over: {error}")
+        return harvest
 
     def _env(self, chunk, worlds, batches):
         """-> KitchenEnv, [seeds (worlds,)] of so many batches of episodes."""

@@ -1,11 +1,12 @@
 """The same demonstrations on a real arm: each key is one ExecuteAction, to whatever arm node is running.
 
-What a simulator knows and a robot does not, object and goal, is NaN in what is recorded; the cameras are recorded by
-the recorder, in a bag.
+What a simulator knows and a robot does not, object and goal, is NaN in what is recorded; what the cameras see, a
+DemoRecorder has put into a bag.
 """
 
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -17,25 +18,26 @@ from std_srvs.srv import Trigger
 
 from casher_msgs.action import ExecuteAction
 from casher_msgs.msg import RobotState
-from casher_perception.conversions import stamp_ns, transform_from_pose
-from casher_perception.geometry import position_quat
+from casher_perception.conversions import stamp_ns
 from casher_perception.spinning import Spinning
 from casher_policy.asking import Asker
-from casher_policy.episode_loop import EpisodeFault
+from casher_policy.episode_loop import EpisodeFault, Executed
 from casher_policy.policy_node import ArmClient
 from casher_policy.software import software_id
 from casher_policy.step_gate import FreshGate
 from casher_policy.task import task_named
-from casher_sim.environment import OBSERVATION, PRESETS
-from casher_training.demos_session import DemoError, SceneState
+from casher_sim.environment import PRESETS
+from casher_training.demo_bag import BAGS, episode_of
+from casher_training.demos_conversions import measurement
+from casher_training.demos_no_recorder import NoRecorder
+from casher_training.demos_recorder_node import DemoRecorder, Sight
+from casher_training.demos_session import DemoError
 from casher_training.scenes import place
 from casher_training.trajectory import Trajectory, action_set
 from casher_training.twin_version import place_hash
 
 ANSWER_S, ACTION_S, HOME_S = 5.0, 15.0, 60.0
 """[s] an arm node is given to say anything, to carry out an action, to go to its start pose."""
-_START_QUAT_XYZW = np.array([0.92, 0.02, 0.39, 0.01])
-"""Of the tool at the start pose, with the sign that KitchenEnv gives it there."""
 
 
 class ArmDemo:
@@ -43,10 +45,12 @@ class ArmDemo:
 
     judged_by_person = True
 
-    def __init__(self, scene, task, robot, preset="released", context=None):
+    def __init__(self, scene, task, robot, preset="released", context=None, store=None, bags=None):
         """scene: scenes.Scene, of the twin of this kitchen; robot: 'fr3' or 'panda'; preset: 'released'.
 
         context: an rclpy context that is running; None: one of its own, on the domain ROS_DOMAIN_ID.
+        store: folder of the trajectories; bags: folder of their bags, BAGS beside them if it is not given. Without a
+        store nothing is recorded, and nobody asks for cameras.
         """
         if preset != "released":
             raise DemoError(f"arm nodes carry out actions of the preset 'released', got {preset!r}")
@@ -64,7 +68,10 @@ class ArmDemo:
         self._asker = Asker(self._node, group)
         self._gate, self._closing = FreshGate(), threading.Event()
         self._node.create_subscription(RobotState, "/casher/robot_state", self._heard, 10)
-        executor = MultiThreadedExecutor(num_threads=3, context=self._context)
+        self._recorder = NoRecorder()
+        if store is not None:
+            self._recorder = DemoRecorder(self._node, bags or Path(store) / BAGS, store, self._closing.is_set)
+        executor = MultiThreadedExecutor(num_threads=5, context=self._context)
         executor.add_node(self._node)
         self._spinning = Spinning(executor, name="casher demos")
         if not self._arm.wait_ready(ANSWER_S, self._closing.is_set):
@@ -74,6 +81,11 @@ class ArmDemo:
                 f"nobody offers /casher/execute_action on ROS domain {domain}: start the arm node, and set "
                 "ROS_DOMAIN_ID to its domain"
             )
+        try:
+            self._recorder.require()
+        except DemoError:
+            self.close()
+            raise
 
     @property
     def steps(self):
@@ -89,14 +101,21 @@ class ArmDemo:
         """A new episode; the arm does not move. Its start pose is reached by `home`."""
         self._actions = []  # first: without a measurement the last episode must not go on under this seed
         self.seed, self.success, self.ended, self.note, self._homed = int(seed), False, "", "", False
+        self._recorder.forget()
         self._begin(self._measured(0))
 
     def home(self):
-        """The arm goes to its start pose, and the episode begins there."""
+        """The arm goes to its start pose, and the episode begins there -> what the person should know of it."""
         self._actions, self._homed = [], False  # whatever comes of it, the last episode does not go on
+        self.discard()
+        self._recorder.require()
         self._call("home", HOME_S)
-        self._begin(self._measured(self._node.get_clock().now().nanoseconds))
+        self._recorder.begin(episode_of(self, self._now_ns()))
+        self._settled_ns = self._now_ns()
+        self._begin(self._measured(self._settled_ns))
+        self._see()
         self.success, self.ended, self.note, self._homed = False, "", "", True
+        return self._recorder.begun
 
     def act(self, action):
         """One action of the arm; DemoError when it is not allowed or did not end well."""
@@ -104,27 +123,51 @@ class ArmDemo:
             raise DemoError("an episode begins at the start pose: press B, the arm goes there")
         if self.ended:
             raise DemoError(f"the episode has ended ({self.ended}): save or discard it")
+        self._recorder.require_recording()
+        if self._sight is None:  # that may take seconds, and nobody expects a motion seconds after a key
+            self._see()
+            raise DemoError("the state before it had not been seen yet, now it has: press the key again")
+        sight, decided_ns = self._sight, self._now_ns()
+        self._sight = self._settled_ns = None
         try:
             result = self._arm.execute(ExecuteAction.Goal(action=int(action)), ACTION_S, self._closing.is_set)
         except EpisodeFault as fault:
             raise DemoError(f"the arm: {fault}") from None
         if not result.success and not result.refused:
             raise DemoError(f"the arm: {result.fault or 'the action ended without success, refusal or fault'}")
-        observation, state = self._measured(stamp_ns(result.settled))
+        action_s = (self._now_ns() - decided_ns) * 1e-9
+        settled_ns = stamp_ns(result.settled)
+        observation, state, self._vector = self._measured(settled_ns)
         self._actions.append(int(action))
         self._observations.append(observation)
         self._states.append(state)
+        self._settled_ns = settled_ns
+        executed = Executed(settled_ns, result.refused, result.tcp_pose)
+        self._recorder.note(action, sight, executed, decided_ns, action_s)
         self.note = f"refused: {result.refused}" if result.refused else ""
         if self.steps >= self.task.horizon:
             self.ended = f"all {self.task.horizon} steps are used up"
+        else:
+            self._see()
 
     def stop(self):
         """The arm stands still, at once; any thread. It moves again after `recover`."""
         self._services["stop"].call_async(Trigger.Request())
 
     def recover(self):
-        """Let the arm move again."""
+        """Let the arm move again; where it stands now is the state before the next action."""
         self._call("recover", ANSWER_S)
+        if self._homed and not self.ended:
+            self._settled_ns = self._sight = None
+            self._see()
+
+    def keep(self):
+        """It succeeded, as the person says: its bag is closed -> '' or why a student cannot learn from it."""
+        return self._recorder.keep()
+
+    def discard(self):
+        """Its bag is closed and put away."""
+        self._recorder.discard()
 
     def undo(self):
         """What a real arm has done cannot be undone: DemoError."""
@@ -162,10 +205,13 @@ class ArmDemo:
             software=software_id(),
             human_s=human_s,
             noise=noise,
+            bag=self._recorder.name,
         )
 
     def close(self):
         """Leave the arm as it is and go."""
+        if self._recorder.is_open:
+            self.discard()
         self._closing.set()
         self._spinning.stop()
         self._arm.destroy()
@@ -174,12 +220,22 @@ class ArmDemo:
             rclpy.shutdown(context=self._context)
 
     def _begin(self, measured):
-        observation, state = measured
-        self._actions, self._observations, self._states = [], [observation], [state]
+        observation, state, self._vector = measured
+        self._actions, self._observations, self._states, self._sight = [], [observation], [state], None
+
+    def _see(self):
+        """What is there before the next action, from after the arm came to rest; DemoError, and nothing has moved."""
+        if self._settled_ns is None:  # a motion did not end well, or somebody guided the arm
+            now_ns = self._now_ns()
+            self._observations[-1], self._states[-1], self._vector = self._measured(now_ns)
+            self._settled_ns = now_ns
+        self._sight = Sight(self._recorder.look(self._settled_ns), self._settled_ns, self._vector)
+
+    def _now_ns(self):
+        return self._node.get_clock().now().nanoseconds
 
     def _heard(self, message):
-        now_ns = self._node.get_clock().now().nanoseconds
-        self._gate.offer(stamp_ns(message.header.stamp), message, now_ns)
+        self._gate.offer(stamp_ns(message.header.stamp), message, self._now_ns())
 
     def _call(self, name, timeout_s):
         client = self._services[name]
@@ -195,15 +251,8 @@ class ArmDemo:
             raise DemoError(f"{name}: {answer.message}")
 
     def _measured(self, after_ns):
-        """The first measurement at or after that time -> observation (D,), SceneState."""
+        """The first measurement at or after that time -> observation (D,), SceneState, a policy's state (9,)."""
         found = self._gate.wait_after(after_ns, ANSWER_S, self._closing.is_set, inclusive=True)
         if found is None:
             raise DemoError(f"no /casher/robot_state within {ANSWER_S:g} s: is the arm node still running?")
-        message = found.value
-        p_tcp, quat_tcp = position_quat(transform_from_pose(message.tcp_pose))
-        quat_tcp = quat_tcp if quat_tcp @ _START_QUAT_XYZW >= 0 else -quat_tcp
-        fingers = np.array(message.finger_positions)
-        observation = np.full(OBSERVATION, np.nan, dtype=np.float32)
-        observation[7:16] = [*(fingers / message.finger_max), *quat_tcp, *p_tcp]
-        state = SceneState(np.array(message.joint_positions), fingers, np.full(7, np.nan), 0.0, np.zeros(3))
-        return observation, state
+        return measurement(found.value)

@@ -15,10 +15,11 @@ from casher_sim.place import PlaceError, check_task
 from casher_training.effort import Effort, append_effort
 from casher_training.scenes import Scene, place, setting_of
 from casher_training.trajectories import TrajectoryStore
-from casher_training.trajectory import TrajectoryError, action_set
+from casher_training.trajectory import ROBOTS, TrajectoryError, action_set
 from casher_training.twin_version import place_hash
 
 LEDGER = "effort.jsonl"
+MAX_SEED = 2**31
 _TRIES = 4
 """Episodes an expert may take for each demonstration that is wanted, before it is given up."""
 
@@ -50,6 +51,10 @@ class CollectArgs:
     """Share of the expert's actions that are slips and hesitations."""
     robot: str = "sim"
     """sim; or fr3, panda: the same keys drive the arm that offers /casher/execute_action."""
+    bag: bool = True
+    """Of a real arm: record what the cameras see, without which a student cannot learn from it."""
+    bags: Path | None = None
+    """Folder of these recordings; default: bags in the folder of the demonstrations."""
     ledger: Path | None = None
     """The effort ledger; default: effort.jsonl in the folder."""
     host: str = "127.0.0.1"
@@ -75,7 +80,8 @@ def main(args):
                 preset=args.preset,
                 action_set=action_set(PRESETS[args.preset].steps),
             )
-            there = store.select(task=args.task, twin=scene.kitchen, object=scene.object, source=source)
+            about = {"task": args.task, "twin": scene.kitchen, "object": scene.object, "robot": args.robot}
+            there = store.select(source=source, **about)
             missing = args.n - len(there)
             if missing <= 0:
                 console.print(f"{len(there)} demonstrations are there, {args.n} wanted: nothing to do")
@@ -95,12 +101,16 @@ def scene_of_args(args):
     task_named(args.task)
     if args.n < 1:
         raise ValueError(f"n is how many demonstrations are wanted, at least 1, got {args.n}")
+    if not 0 <= args.seed < MAX_SEED:
+        raise ValueError(f"seed is 0 .. {MAX_SEED - 1}, got {args.seed}")
     if args.preset not in PRESETS:
         raise ValueError(f"unknown preset {args.preset!r}: known are {', '.join(PRESETS)}")
-    if args.robot not in ("sim", "fr3", "panda"):
-        raise ValueError(f"unknown robot {args.robot!r}: known are sim, fr3, panda")
+    if args.robot not in ROBOTS:
+        raise ValueError(f"unknown robot {args.robot!r}: known are {', '.join(ROBOTS)}")
     if args.expert and args.robot != "sim":
         raise ValueError(f"the scripted expert reads the simulator's state: it cannot drive robot {args.robot!r}")
+    if args.robot == "sim" and (args.bags or not args.bag):
+        raise ValueError("only a real arm's cameras are recorded: leave out --bags and --no-bag")
     kitchen = place(args.twin)
     check_task(kitchen, args.task)
     kinds = kitchen.kinds(args.task)
@@ -156,6 +166,8 @@ def _by_person(args, scene, store, ledger, seeds, missing, console):
         if collection is not None:
             collection.close()
         demo.close()
+    for remark in collection.remarks:
+        console.print(remark, style="yellow", markup=False)
     console.print(f"{collection.saved} demonstrations saved, {missing} were wanted, in {args.out}", markup=False)
     return 0 if collection.done else 1
 
@@ -167,4 +179,4 @@ def _demo(args, scene):
         return SimulatedDemo(scene, args.task, args.preset)
     from casher_training.demos_arm_node import ArmDemo
 
-    return ArmDemo(scene, args.task, args.robot, args.preset)
+    return ArmDemo(scene, args.task, args.robot, args.preset, store=args.out if args.bag else None, bags=args.bags)

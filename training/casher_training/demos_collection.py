@@ -17,6 +17,8 @@ class Collection:
         seeds: iterator of scenes; wanted: how many demonstrations; clock: HumanClock.
         """
         self.demo, self.saved, self.wanted, self.message = demo, 0, wanted, ""
+        self.remarks = []
+        """What is odd about demonstrations that were saved."""
         self.presses = 0
         """Keys that something was done for."""
         self.clock = clock or HumanClock()
@@ -56,6 +58,7 @@ class Collection:
             return self._save()
         if command in (keys.DISCARD, keys.NEXT):
             self._note_effort("")
+            demo.discard()
             demo.start(demo.seed if command == keys.DISCARD else next(self._seeds))
             return "discarded"
         # undo, and what only a robot has
@@ -68,6 +71,7 @@ class Collection:
             self.demo.success = True
         elif not self.demo.success:
             raise DemoError(f"not saved, it is no success yet: not {', not '.join(self.demo.unfulfilled())}")
+        remark = self.demo.keep()
         human_s = self.clock.take()
         try:
             name = self._store.append(self.demo.trajectory("human", human_s))
@@ -75,12 +79,20 @@ class Collection:
             self.clock.give_back(human_s)
             raise DemoError(f"not saved: {error}; enter tries again") from None
         self.saved += 1
+        self.remarks += [f"{name}: {remark}"] if remark else []
+        said = "; ".join(filter(None, [f"saved: {self.saved} of {self.wanted}", remark]))
         try:
             self._note_effort(name, human_s)
         finally:  # whatever comes of that, what is saved must not be saved again
-            if not self.done:
+            self._next(said)
+        return said
+
+    def _next(self, said):
+        if not self.done:
+            try:
                 self.demo.start(next(self._seeds))
-        return f"saved: {self.saved} of {self.wanted}"
+            except DemoError as error:
+                raise DemoError(f"{said}; {error}") from None
 
     def _note_effort(self, name, human_s=None):
         human_s = self.clock.take() if human_s is None else human_s

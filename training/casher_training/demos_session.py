@@ -85,6 +85,13 @@ class SimulatedDemo:
                 else f"all {self.task.horizon} steps are used up"
             )  # fmt: skip
 
+    def keep(self):
+        """It is about to be saved -> what the person should know of that."""
+        return ""
+
+    def discard(self):
+        """It will not be saved."""
+
     def undo(self):
         """Take the last action back: the episode from its seed again, without it. DemoError when there is none."""
         if not self._actions:

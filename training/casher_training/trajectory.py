@@ -9,6 +9,8 @@ from casher_training.clouds import Clouds
 
 SOURCES = ("human", "expert", "teacher", "generalist")
 """Who acted: a person, the script, a policy trained on privileged state, or one that sees clouds."""
+SIMULATED = "sim"
+ROBOTS = (SIMULATED, "fr3", "panda")
 ARRAYS = {
     "observations": (np.float32, 1, None),
     "actions": (np.uint8, 0, ()),
@@ -82,7 +84,7 @@ class Trajectory:
     policy: str = ""
     """Id of the checkpoint that acted, if one did."""
     bag: str = ""
-    """Recording of the real cameras, if there is one."""
+    """Recording of the real cameras, if there is one: its folder, from the store's folder where it lies beneath."""
     recorded: str = ""
     """ISO 8601; the store fills it in."""
     clouds: Clouds | None = None

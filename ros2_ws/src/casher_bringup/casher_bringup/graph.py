@@ -43,8 +43,8 @@ def environment():
     return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
-def build(plan):
-    """EvalPlan -> list of NodeSpec."""
+def build_apparatus(plan):
+    """EvalPlan -> list of NodeSpec: arm, cameras, fusion and recorder, and nobody who decides."""
     args = plan.args
     task = task_named(args.task)
     rig = {"rig": str(plan.rig_path)}
@@ -53,9 +53,7 @@ def build(plan):
     simulated = {"task": args.task, "seed": args.seed, "speed": args.speed, "viewer": args.viewer}
     if plan.viewer_port:
         simulated["viewer_port"] = plan.viewer_port
-    folders = [str(folder) for folder in plan.twins]
-    kitchen = {"kitchen": plan.twins[0].name} if folders else {}
-    twin = {"twin": folders[0]} if folders else {}
+    twin = {"twin": str(plan.twins[0])} if plan.twins else {}
     if args.robot == "sim":
         apparatus = [
             NodeSpec(
@@ -67,8 +65,6 @@ def build(plan):
         ]
     else:
         known = load_rig(plan.rig_path)
-        if args.cameras:
-            kitchen = {"kitchen": f"{known.kitchen} (recorded cameras)"}  # never counted together with what was seen
         apparatus = [
             NodeSpec("casher_franka", "arm_node", "arm", {**rig, **_arm(args)}),
             *(
@@ -84,16 +80,28 @@ def build(plan):
     return [
         *apparatus,
         NodeSpec("casher_perception", "fusion_node", "fusion", dict(rig)),
+        NodeSpec("casher_bringup", "recorder_node", "recorder"),
+    ]
+
+
+def build(plan):
+    """EvalPlan -> list of NodeSpec."""
+    args = plan.args
+    folders = [str(folder) for folder in plan.twins]
+    kitchen = {"kitchen": plan.twins[0].name} if folders else {}
+    if args.cameras:  # never counted together with what was seen
+        kitchen = {"kitchen": f"{load_rig(plan.rig_path).kitchen} (recorded cameras)"}
+    return [
+        *build_apparatus(plan),
         NodeSpec(
             "casher_policy", "policy_node", "policy", {"policy": args.policy, "task": args.task, "robot": args.robot}
         ),
-        NodeSpec("casher_bringup", "recorder_node", "recorder"),
         NodeSpec(
             "casher_bringup",
             "session_node",
             "session",
             {
-                **rig,
+                "rig": str(plan.rig_path),
                 "robot": args.robot,
                 "task": args.task,
                 "policy": args.policy,
