@@ -36,7 +36,7 @@ class ShowArgs:
     collision: bool = False
     """Draw the collision pieces instead of the visual meshes (in the page there is a switch)."""
     eye: tuple[float, float, float] = (-0.55, -0.75, 0.95)
-    """[m], base frame: where the picture is taken from."""
+    """[m], base frame: where the picture is taken from, and from where the page shows it at first."""
     target: tuple[float, float, float] = (0.55, 0.05, 0.0)
     """[m], base frame: what it looks at."""
     size: tuple[int, int] = (960, 720)
@@ -103,8 +103,9 @@ def _patch(centre, half_size, yaw, colour):
 def _serve(twin, drawn, pieces, args):
     import viser
 
-    server = viser.ViserServer(host=args.host, port=args.port, label=f"casher twin {twin.name}")
+    server = viser.ViserServer(host=args.host, port=args.port, label=f"casher twin {twin.name}", verbose=False)
     server.scene.set_up_direction("+z")
+    server.initial_camera.position, server.initial_camera.look_at = args.eye, args.target
     handles = {"meshes": [], "collision": [], "marks": []}
     shown = {"meshes": drawn, "collision": pieces, "marks": {name: [mark] for name, mark in marks(twin).items()}}
     for group, by_name in shown.items():
