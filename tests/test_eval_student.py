@@ -49,6 +49,8 @@ def arguments(student, **changes):
 def test_outcomes_agreement_with_the_teacher_and_a_film_are_written(student, tmp_path, capsys):
     asked = teacher(tmp_path / "teacher.safetensors")
     films = tmp_path / "films"
+    films.mkdir()
+    (films / "success.gif").write_bytes(b"of another evaluation")
     assert main(arguments(student, teacher=asked, json=True, films=films)) == 0
     figures = json.loads(capsys.readouterr().out)
     (overall,) = figures["overall"]
@@ -57,7 +59,8 @@ def test_outcomes_agreement_with_the_teacher_and_a_film_are_written(student, tmp
     agreed = figures["agreement"]
     assert np.sum(agreed["confusion"]) == 2 * HORIZON
     assert agreed["rate"] == pytest.approx(np.trace(agreed["confusion"]) / (2 * HORIZON), abs=1e-4)
-    assert "success" not in figures and figures["failure"] == str(films / "failure.gif")
+    assert "success" not in figures and not (films / "success.gif").exists()
+    assert figures["failure"] == str(films / "failure.gif")
     with Image.open(films / "failure.gif") as film:
         assert film.n_frames == HORIZON + 1
         drawn = np.asarray(film.convert("RGB"))

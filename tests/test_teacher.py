@@ -11,12 +11,17 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from casher_policy.action import Action
+from casher_policy.preprocess import Preprocessing
 from casher_policy.task import task_named
 from casher_sim.batch_expert import BatchExpert
+from casher_sim.place import PlaceError
 from casher_training.cloning import load_pairs
+from casher_training.clouds import VIEWS
+from casher_training.collector import Collector, CollectorPlan
 from casher_training.episodes import run_episodes, trajectory
 from casher_training.ppo_bc import PPOBC, NotFinite
 from casher_training.scenes import DEMO, Scene, environment, scenes_of
+from casher_training.seen_trajectory import shortened
 from casher_training.shard import Share, ShareRunner, roll, world_seeds
 from casher_training.teacher_config import CPU, PAPER, TeacherConfig
 from casher_training.teacher_episodes import episode_workers
@@ -149,14 +154,23 @@ def test_while_only_the_value_learns_the_policy_stays(demonstrations):
     assert changed and all("value" in name for name in changed)
 
 
-def test_a_rollout_is_the_same_in_this_process_in_others_and_on_ray():
+@pytest.mark.timeout(600)  # on a busy machine a cluster, an actor and two processes take minutes to start
+def test_a_rollout_and_what_is_collected_are_the_same_in_this_process_in_others_and_on_ray(store):
     shares = [Share(BOX, "put_in_sink", 2), Share(Scene(DEMO, "mug"), "put_in_sink", 2)]
     weights = weights_of(build_policy(SMALL, space()))
     calls = [(i, weights, (7, 3), 6) for i in range(2)]
     arguments = (ShareRunner, SMALL, shares, 0.99)
     found, apart = [], []
-    on_ray, beside_it = RayActors("local", 1, *arguments), RayActors("local", 1, *arguments)
+    seen = Collector, CollectorPlan("put_in_sink", "released", Preprocessing(*SINK.crop, points=64), (BOX,), seed=0)
+    with TrajectoryStore(store) as there:
+        demonstration = shortened(there.read(0), 3)
+    looks = [(0, (view,), [demonstration]) for view in VIEWS]
+    on_ray, beside_it = RayActors("local", 1, *arguments), RayActors("local", 1, *seen)
+    collected, here = dict(beside_it.each("demonstrations", looks)), Inline(*seen).map("demonstrations", looks)
     beside_it.close()  # as an evaluation does while a training goes on
+    for i, harvest in enumerate(here):
+        (one,), (other,) = harvest.trajectories, collected[i].trajectories
+        assert one.clouds.points.any() and same(vars(one.clouds), vars(other.clouds))
     for workers in (Inline(*arguments), Processes(2, *arguments), on_ray):
         found.append(workers.map("rollout", calls))
         whenever_done = dict(workers.each("rollout", calls))
@@ -189,7 +203,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bits(tmp_path, store, demonst
     assert [line["update"] for line in lines] == [1, 2, 3]
     policy, _ = load_teacher(tmp_path / "killed" / TEACHER)
     assert same(weights_of(policy), weights_of(whole.model.policy))
-    with pytest.raises(TeacherError, match="a run with another seed: take another folder"):
+    with pytest.raises(TeacherError, match="a run that differs in seed: take another folder"):
         TeacherTraining(plan(seed=1), demonstrations, tmp_path / "killed")
 
 
@@ -256,13 +270,21 @@ def test_the_evaluation_says_what_each_failure_was():
     assert solved.rewards.sum() == 2 and len(solved.actions) == solved.steps.max()
 
 
+def test_without_a_twin_there_is_nothing_to_do_it_in():
+    with pytest.raises(PlaceError, match="no twin is given"):
+        scenes_of([], ["box"], "put_in_sink")
+
+
 def test_an_evaluation_counts_by_twin(tmp_path, demonstrations):
     scenes = scenes_of([DEMO], ["box", "mug"], "put_in_sink")
     shares = shares_of(scenes, "put_in_sink", 4)
     assert [share.worlds for share in shares] == [2, 2]
     config = replace(SMALL, worlds=2)
     workers = episode_workers(config, shares)
-    evaluation = evaluate(workers, shares, weights_of(build_policy(config, space())), seed=3)
+    told = []
+    weights = weights_of(build_policy(config, space()))
+    evaluation = evaluate(workers, shares, weights, seed=3, done=lambda i, e: told.append((i, len(e.success))))
+    assert told == [(0, 2), (1, 2)]
     assert [(r.name, r.episodes) for r in evaluation.twins] == [("demo", 4)]
     assert [r.name for r in evaluation.scenes] == ["demo box", "demo mug"]
     assert sum(evaluation.overall.reasons.values()) + evaluation.overall.successes == 4

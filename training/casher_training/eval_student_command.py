@@ -10,7 +10,6 @@ import torch
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from casher_policy.checkpoint import load_checkpoint
 from casher_policy.task import task_named
@@ -18,6 +17,7 @@ from casher_training.clouds import VIEWS
 from casher_training.demos_replay import write_gif
 from casher_training.episodes import trajectory
 from casher_training.eval_teacher_command import best, worst
+from casher_training.evaluation_bar import evaluation_bar
 from casher_training.scenes import scenes_of
 from casher_training.student_episodes import NoAnswer, student_workers
 from casher_training.student_eval import agreement, evaluate
@@ -85,7 +85,8 @@ def main(args):
         loaded.network, preprocessing, shares, teacher, not args.randomised, args.processes, args.ray
     )
     try:
-        evaluation = _evaluate(console, workers, shares, args)
+        with evaluation_bar(console, shares) as done:
+            evaluation = evaluate(workers, shares, args.seed, args.view, done)
     except NoAnswer as error:
         console.print(f"[red]casher eval student: {escape(str(error))}")
         return 1
@@ -125,26 +126,14 @@ def _teacher(path, task):
     return header.config, weights_of(policy)
 
 
-def _evaluate(console, workers, shares, args):
-    columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f}")]
-    columns += [TextColumn("{task.fields[success]}"), TimeElapsedColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("episodes", total=sum(share.worlds for share in shares), success="")
-        good, of = 0, 0
-
-        def done(_, episodes):
-            nonlocal good, of
-            good, of = good + int(episodes.success.sum()), of + len(episodes.success)
-            bar.update(task, completed=of, success=f"success {good / of:.0%}")
-
-        return evaluate(workers, shares, args.seed, args.view, done)
-
-
 def _films(args, evaluation, scenes, task, loaded):
     """Films and a few of their pictures of the quickest success and the worst failure -> {what: path}."""
     args.films.mkdir(parents=True, exist_ok=True)
     written = {}
     for what, found in (("success", best(evaluation)), ("failure", worst(evaluation))):
+        path = args.films / f"{what}.gif"
+        for old in (path, path.with_suffix(".png")):
+            old.unlink(missing_ok=True)  # of another evaluation: it would pass for this one's
         if found is None:
             continue
         share, world = found
@@ -152,7 +141,6 @@ def _films(args, evaluation, scenes, task, loaded):
             evaluation.episodes[share], world, scenes[share], task_named(task), _PRESET, "generalist", policy=loaded.id
         )
         frames = student_film(shown, scenes[share], loaded.config.preprocessing, args.view, not args.randomised)
-        path = args.films / f"{what}.gif"
         write_gif(path, frames)
         write_stills(path.with_suffix(".png"), frames)
         written[what] = str(path)

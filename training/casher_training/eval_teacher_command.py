@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from casher_policy.task import task_named
 from casher_training.episodes import trajectory
+from casher_training.evaluation_bar import evaluation_bar
 from casher_training.failure_reasons import REASONS
 from casher_training.scenes import scenes_of
 from casher_training.teacher_episodes import episode_workers
@@ -49,6 +50,7 @@ class EvalTeacherArgs:
 
 def main(args):
     """0: evaluated; 2: bad arguments."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     torch.set_num_threads(1)
     try:
         if args.episodes < 1 or args.processes < 1:
@@ -57,12 +59,13 @@ def main(args):
         objects = [name for name in args.objects.split(",") if name]
         scenes = scenes_of([str(twin) for twin in args.twins], objects, header.task)
     except (ValueError, OSError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]casher eval teacher: {escape(str(error))}")
+        console.print(f"[red]casher eval teacher: {escape(str(error))}")
         return 2
     shares = shares_of(scenes, header.task, args.episodes, header.preset)
     workers = episode_workers(header.config, shares, args.processes, args.ray)
     try:
-        evaluation = evaluate(workers, shares, weights_of(policy), args.seed, greedy=args.greedy)
+        with evaluation_bar(console, shares) as done:
+            evaluation = evaluate(workers, shares, weights_of(policy), args.seed, args.greedy, done)
     finally:
         workers.close()
     films = _films(args.films, evaluation, scenes, header) if args.films else {}
@@ -84,12 +87,13 @@ def _films(folder, evaluation, scenes, header):
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for what, found in (("success", best(evaluation)), ("failure", worst(evaluation))):
+        path = folder / f"{what}.gif"
+        path.unlink(missing_ok=True)  # of another evaluation: it would pass for this one's
         if found is not None:
             share, world = found
             shown = trajectory(
                 evaluation.episodes[share], world, scenes[share], task_named(header.task), header.preset, "teacher"
             )
-            path = folder / f"{what}.gif"
             write_gif(path, film(shown, scenes[share], FILM_SIZE))
             written[what] = str(path)
     return written

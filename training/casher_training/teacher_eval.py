@@ -69,9 +69,16 @@ def shares_of(scenes, task, episodes_per_twin, preset="released"):
     return [Share(scene, task, max(1, round(episodes_per_twin / count[scene.twin])), preset) for scene in scenes]
 
 
-def evaluate(workers, shares, weights, seed, greedy=False):
-    """workers: of teacher_episodes.episode_workers for these shares; weights {name: array} -> TeacherEvaluation."""
-    return evaluation_of(shares, workers.map("run", [(i, weights, seed, greedy) for i in range(len(shares))]))
+def evaluate(workers, shares, weights, seed, greedy=False, done=lambda share, episodes: None):
+    """workers: of teacher_episodes.episode_workers for these shares; weights {name: array} -> TeacherEvaluation.
+
+    done: called with the number of a share and its Episodes when they are there.
+    """
+    episodes = [None] * len(shares)
+    for i, result in workers.each("run", [(i, weights, seed, greedy) for i in range(len(shares))]):
+        episodes[i] = result
+        done(i, result)
+    return evaluation_of(shares, episodes)
 
 
 def evaluation_of(shares, episodes):

@@ -142,6 +142,11 @@ def load_teacher(path):
     weights, header = read_tensors(path)
     space = gymnasium.spaces.Box(-np.inf, np.inf, (header.observation,), np.float32)
     policy = build_policy(header.config, space)
+    if strange := policy.state_dict().keys() ^ weights.keys():
+        raise TeacherError(
+            f"{path}: its tensors are not those of a teacher ({min(strange)}, for one): give the path of a "
+            "teacher.safetensors"
+        )
     try:
         policy.load_state_dict({name: torch.as_tensor(array) for name, array in weights.items()})
     except RuntimeError as error:

@@ -138,13 +138,20 @@ class TeacherTraining:
             board.close()
         return evaluation
 
-    def evaluate(self):
-        """The policy as it is, `episodes` for each twin, on seeds that no rollout has -> TeacherEvaluation."""
-        plan = self.plan
-        shares = shares_of(plan.scenes, plan.task, plan.episodes, plan.preset)
+    @property
+    def evaluated(self):
+        """[Share] of an evaluation."""
+        return shares_of(self.plan.scenes, self.plan.task, self.plan.episodes, self.plan.preset)
+
+    def evaluate(self, done=lambda share, episodes: None):
+        """The policy as it is, `episodes` for each twin, on seeds that no rollout has -> TeacherEvaluation.
+
+        done: see `teacher_eval.evaluate`.
+        """
+        plan, shares = self.plan, self.evaluated
         workers = episode_workers(plan.config, shares, plan.processes, plan.ray_address)
         try:
-            return evaluate(workers, shares, weights_of(self.model.policy), (plan.seed, 1, self.update))
+            return evaluate(workers, shares, weights_of(self.model.policy), (plan.seed, 1, self.update), done=done)
         finally:
             workers.close()
 
@@ -207,7 +214,7 @@ class TeacherTraining:
         differ = [name for name in _SAME if getattr(header, name) != getattr(now, name)]
         if differ:
             raise TeacherError(
-                f"{self.out} has a run with another {', '.join(differ)}: take another folder, or the same settings"
+                f"{self.out} has a run that differs in {', '.join(differ)}: take another folder, or the same settings"
             )
         policy = self.model.policy
         weights = {n.removeprefix(_WEIGHTS): torch.as_tensor(a) for n, a in tensors.items() if n.startswith(_WEIGHTS)}

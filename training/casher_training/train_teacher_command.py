@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from casher_policy.task import task_named
 from casher_sim.objects import object_named
 from casher_training.cloning import load_pairs
+from casher_training.evaluation_bar import evaluation_bar
 from casher_training.ppo_bc import NotFinite
 from casher_training.scenes import scenes_of
 from casher_training.settings import with_settings
@@ -39,7 +40,7 @@ class TrainTeacherArgs:
     per_twin: int = 10
     """Demonstrations of each twin that are used."""
     steps: int = 2_000_000
-    """Environment steps at most."""
+    """Environment steps at most; the update that reaches them is finished."""
     target: float = 0.9
     """Ends earlier, once the lower 95 % bound of every twin's success rate is this; 1: never."""
     episodes: int = 200
@@ -81,7 +82,9 @@ def main(args):
     except NotFinite as error:
         console.print(f"[red]casher train teacher: {escape(str(error))}")
         return 1
-    evaluation = evaluation or training.evaluate()
+    if evaluation is None:
+        with evaluation_bar(console, training.evaluated) as done:
+            evaluation = training.evaluate(done)
     if args.json:
         json.dump(
             {"steps": training.steps, "updates": training.update, "twins": [r.to_dict() for r in evaluation.twins]},
