@@ -61,6 +61,15 @@ def test_the_seed_alone_decides(cloud, sampling, seed):
     assert same(first, preprocess(cloud[0].copy(), cloud[1].copy(), how, seed))
 
 
+def test_voxels_that_are_kept_change_nothing():
+    how = Preprocessing(*CROP, voxel_m=0.05, points=50)
+    voxels = how.voxels()
+    for seed in range(3):
+        assert same(preprocess(*cloud(seed, 3000), how, seed, voxels=voxels), preprocess(*cloud(seed, 3000), how, seed))
+        with pytest.raises(EmptyCloudError):
+            preprocess(np.full((1, 3), 9, np.float32), np.zeros((1, 3), np.uint8), how, 0, voxels=voxels)
+
+
 @pytest.mark.parametrize(("sampling", "points"), [("random", 50), ("farthest", 50), ("farthest", 5000)])
 def test_other_seeds_draw_other_points(sampling, points):
     how = Preprocessing(*CROP, voxel_m=0.05, points=points, sampling=sampling)

@@ -130,6 +130,7 @@ class CheckpointPolicy:
         self.name = str(path)
         self.checkpoint_id = loaded.id
         self._preprocessing = loaded.config.preprocessing
+        self._voxels = self._preprocessing.voxels()
         self._network = FastNetwork(loaded.network)
         self._probabilities = probabilities
         self.reset(0)
@@ -152,7 +153,7 @@ class CheckpointPolicy:
         if not np.isfinite(robot_state).all():
             raise PolicyError(f"robot state {robot_state.tolist()} is not finite: nothing can be decided on it")
         seed = int(self._generator.integers(2**31))
-        points, colours = preprocess(points, colours, self._preprocessing, seed, robot_state[2:5])
+        points, colours = preprocess(points, colours, self._preprocessing, seed, robot_state[2:5], self._voxels)
         probabilities = self._probabilities(self._network, points, colours, robot_state)
         if not np.isfinite(probabilities).all():
             raise PolicyError(f"{self.name} answers {probabilities.tolist()} to robot state {robot_state.tolist()}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from casher_perception.clouds import sample_farthest, sample_random, voxel_downsample
+from casher_perception.clouds import VoxelGrid, sample_farthest, sample_random
 
 SAMPLINGS = ("farthest", "random")
 _CANDIDATES = 4
@@ -71,6 +71,10 @@ class Preprocessing:
                 f"near_points must not be negative, near_m positive, got {self.near_points} and {self.near_m}"
             )
 
+    def voxels(self):
+        """An empty VoxelGrid of the crop, for `preprocess`."""
+        return VoxelGrid(self.crop_low, self.crop_high, self.voxel_m)
+
     def to_dict(self):
         """For JSON and checkpoints."""
         return dataclasses.asdict(self)
@@ -84,18 +88,20 @@ class Preprocessing:
         return cls(**values)
 
 
-def preprocess(points, colours, preprocessing, seed, p_base_tcp=None):
+def preprocess(points, colours, preprocessing, seed, p_base_tcp=None, voxels=None):
     """Points [m] (N, 3) float32, base frame, and colours (N, 3) uint8 -> the same of preprocessing.total points.
 
     p_base_tcp: (3,) [m], needed for near_points. The same bits for the same arrays and seed. When there are fewer
     voxels each comes once, then repetitions drawn by the seed; with none about the tool, the near points are any of the
-    crop.
+    crop. voxels: preprocessing.voxels(), kept from call to call by whoever asks often: new memory takes longer than a
+    cloud.
     Raises EmptyCloudError when no point lies in the crop.
     """
-    crop = preprocessing.crop_low, preprocessing.crop_high
-    means, mean_colours = voxel_downsample(points, colours, preprocessing.voxel_m, *crop)
+    voxels = preprocessing.voxels() if voxels is None else voxels
+    voxels.add(points, colours)
+    means, mean_colours = voxels.take()
     if len(means) == 0:
-        raise EmptyCloudError(_why_empty(points, crop))
+        raise EmptyCloudError(_why_empty(points, (preprocessing.crop_low, preprocessing.crop_high)))
     chosen = _sample(means, preprocessing.points, preprocessing.sampling, seed)
     if preprocessing.near_points:
         if p_base_tcp is None:
