@@ -22,6 +22,7 @@ from casher_training.collection import Collection
 from casher_training.collector import Collector, CollectorPlan, views_of
 from casher_training.demos_replay import state_at
 from casher_training.episodes import _Slips, run_episodes, trajectory
+from casher_training.in_order import in_order
 from casher_training.scene_clouds import SceneClouds
 from casher_training.scenes import DEMO, Scene, environment
 from casher_training.seen_trajectory import COPIES, cloud_seed, shortened, useful_length, view_choice
@@ -91,7 +92,11 @@ def test_a_collection_goes_on_where_it_stopped_with_other_episodes(scripted, tmp
     assert (first.counts[0].there, first.counts[0].made) == (0, 1)
     second = collected(tmp_path, 2)
     assert (second.counts[0].there, second.counts[0].made, second.counts[0].missing) == (1, 1, 0)
-    assert collected(tmp_path, 2).counts[0].made == 0
+    third = collected(tmp_path, 2)
+    assert third.counts[0].made == 0 and third.problems == []
+    with TrajectoryStore(tmp_path, "a") as store:
+        (remark,) = Collection(store, replace(PLAN, teacher_id="another"), "teacher", 2, 0.5).problems
+    assert "2 of the trajectories" in remark and "another teacher" in remark
     with TrajectoryStore(tmp_path) as store:
         kept = [store.read(i) for i in range(len(store))]
     assert len({one.seed for one in kept}) == 2 and all(one.success for one in kept)
@@ -105,6 +110,11 @@ def test_a_collection_goes_on_where_it_stopped_with_other_episodes(scripted, tmp
         points, colours = clouds.cloud(choice, state_at(one, t), cloud_seed(one.seed, t))
         assert metres(one.clouds.points[t]) == pytest.approx(points, abs=1e-4)
         assert np.array_equal(one.clouds.colours[t], colours)
+
+
+def test_results_of_one_kitchen_come_in_their_order_and_no_other_kitchen_waits_for_them():
+    came = [(3, "d"), (1, "b"), (2, "c"), (0, "a"), (4, "e")]
+    assert list(in_order(came, ["x", "x", "y", "x", "y"])) == [(2, "c"), (0, "a"), (1, "b"), (3, "d"), (4, "e")]
 
 
 def test_what_a_student_did_is_kept_and_labelled_whatever_came_of_it(scripted, tmp_path):

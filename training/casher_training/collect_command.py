@@ -24,6 +24,7 @@ from casher_training.cloud_picture import captioned, cloud_picture, near_tool, s
 from casher_training.clouds import metres
 from casher_training.collection import Collection
 from casher_training.collector import Collector, CollectorPlan
+from casher_training.in_order import in_order
 from casher_training.scenes import scenes_of
 from casher_training.teacher_policy import load_teacher, weights_of
 from casher_training.trajectories import TrajectoryStore
@@ -114,8 +115,7 @@ def main(args):
         return 2
     if complaint:
         console.print(f"[red]casher collect: {escape(complaint)}")
-    picture = args.out / SHEET
-    draw_sheet(args.out, picture)
+    picture = draw_sheet(args.out, args.out / SHEET)
     _report(args, collection, picture, time.monotonic() - began)
     return 1 if complaint or any(count.missing for count in collection.counts) else 0
 
@@ -189,14 +189,15 @@ def _run(console, collection, method, calls, workers_of):
     if not calls:
         return ""
     workers = workers_of()
+    scenes = [call[0].scene if method in ("teacher", "student") else call[0] for call in calls]
+    kitchens = [collection.kitchens[scene] for scene in scenes]  # each has files of its own, the same whoever runs it
     columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f}")]
     columns += [TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn()]
     try:
         with Progress(*columns, console=console) as bar:
             task, pairs, began = bar.add_task("trajectories", total=collection.missing, rate=""), 0, time.monotonic()
-            for i, harvest in workers.each(method, calls):
-                scene = calls[i][0].scene if method in ("teacher", "student") else calls[i][0]
-                collection.add(scene, harvest)
+            for i, harvest in in_order(workers.each(method, calls), kitchens):
+                collection.add(scenes[i], harvest)
                 pairs += sum(map(len, harvest.trajectories))
                 rate = pairs / (time.monotonic() - began)
                 bar.update(task, advance=len(harvest.trajectories), rate=f"{rate:.0f} clouds/s")
@@ -208,7 +209,8 @@ def _run(console, collection, method, calls, workers_of):
 
 
 def draw_sheet(folder, path):
-    """Some clouds of a store, spread over it, as a picture: each beside what lies about the tool."""
+    """Some clouds of a store, spread over it, each beside what lies about the tool -> the picture's path, None without
+    a cloud."""
     random, pictures = np.random.default_rng(0), []
     with TrajectoryStore(folder) as store:
         seen = [i for i in range(len(store)) if store.header(i)["view"]]
@@ -219,15 +221,17 @@ def draw_sheet(folder, path):
             about = f"{one.twin} {one.object} {one.clouds.view} {t}: {ACTION_NAMES[one.clouds.labels[t]]}"
             pictures.append(captioned(cloud_picture(points, colours), about))
             pictures.append(near_tool(points, colours, one.clouds.robot_states[t, 2:5]))
-    if pictures:
-        Image.fromarray(sheet(pictures, 4)).save(path)
+    if not pictures:
+        return None
+    Image.fromarray(sheet(pictures, 4)).save(path)
+    return path
 
 
 def _report(args, collection, picture, wall_s):
     counts = collection.counts
     if args.json:
         rows = [count.to_dict() for count in counts]
-        json.dump({"scenes": rows, "picture": str(picture), "wall_s": round(wall_s, 1)}, sys.stdout)
+        json.dump({"scenes": rows, "picture": picture and str(picture), "wall_s": round(wall_s, 1)}, sys.stdout)
         print()
         return
     rows = Table("scene", "there", "made", "missing", "pairs", "episodes", "failures", box=None, pad_edge=False)
@@ -237,4 +241,4 @@ def _report(args, collection, picture, wall_s):
         rows.add_row(count.name, *map(str, numbers), failures)
     Console(highlight=False).print(rows)
     made, pairs = sum(count.made for count in counts), sum(count.pairs for count in counts)
-    print(f"{made} trajectories, {pairs} pairs in {wall_s:.0f} s; {args.out}, {picture}")
+    print(f"{made} trajectories, {pairs} pairs in {wall_s:.0f} s; {args.out}{f', {picture}' if picture else ''}")

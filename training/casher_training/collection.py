@@ -52,7 +52,7 @@ class Collection:
         """
         self._store, self._plan, self._source = store, plan, source
         self._views, self._seeds, self.counts, self.problems = [], [], [], []
-        objects, before = Counter(scene.twin for scene in plan.scenes), Counter()
+        objects, before, others = Counter(scene.twin for scene in plan.scenes), Counter(), 0
         for scene in plan.scenes:
             for view in VIEWS:
                 store.reserve(**self._about(scene, view))
@@ -63,6 +63,22 @@ class Collection:
             self._views.append(_without(views_of(wanted, cameras_share), there))
             self._seeds.append({header["seed"] for header in headers})
             self.counts.append(SceneCount(scene.name, wanted, len(headers)))
+            others += sum(header["policy"] != self._policy for header in headers)
+        if others:
+            self.problems.append(
+                f"{others} of the trajectories that are there were made by another {source} than this one, and count: "
+                "to have this one's, take another folder or --round"
+            )
+
+    @property
+    def _policy(self):
+        """Id of who acts, as the trajectories have it."""
+        return {"teacher": self._plan.teacher_id, "generalist": self._plan.student_id}.get(self._source, "")
+
+    @property
+    def kitchens(self):
+        """Names of the scenes' kitchens."""
+        return [scene.kitchen for scene in self._plan.scenes]
 
     @property
     def missing(self):
