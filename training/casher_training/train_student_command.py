@@ -95,6 +95,8 @@ def main(args):
         return 1
     finally:
         leave()
+    if interrupted:
+        console.print(f"[yellow]interrupted after step {training.step}, and saved: the same command goes on from there")
     if ranks.rank == 0:
         _finish(training, args)
     return 130 if interrupted else 0
