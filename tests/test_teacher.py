@@ -27,7 +27,7 @@ from casher_training.teacher_config import CPU, PAPER, TeacherConfig
 from casher_training.teacher_episodes import episode_workers
 from casher_training.teacher_eval import evaluate, shares_of
 from casher_training.teacher_features import relative
-from casher_training.teacher_policy import TeacherError, build_policy, load_teacher, read_tensors, weights_of
+from casher_training.teacher_policy import TeacherError, build_policy, load_teacher, new_to, read_tensors, weights_of
 from casher_training.teacher_training import PROGRESS, STATE, TEACHER, TeacherTraining, TrainingPlan
 from casher_training.train_teacher_command import configured
 from casher_training.trajectories import TrajectoryStore
@@ -304,6 +304,13 @@ def test_demonstrations_must_fit(store, tmp_path):
         broken.append(one)
     with pytest.raises(TrajectoryError, match="not finite: collect them anew"):
         load_pairs(tmp_path, [BOX], "put_in_sink", per_twin=1)
+
+
+def test_what_a_teacher_was_not_trained_with_is_named(tmp_path, demonstrations):
+    TeacherTraining(plan(config=replace(SMALL, ppo=False)), demonstrations, tmp_path).run()
+    _, header = load_teacher(tmp_path / TEACHER)
+    assert new_to(header, [BOX]) == ""
+    assert new_to(header, [BOX, Scene(DEMO, "mug")]) == "the teacher was not trained with mug"
 
 
 def test_a_teachers_file_that_does_not_fit_is_refused(tmp_path):

@@ -26,7 +26,7 @@ from casher_training.collection import Collection
 from casher_training.collector import Collector, CollectorPlan
 from casher_training.in_order import in_order
 from casher_training.scenes import scenes_of
-from casher_training.teacher_policy import load_teacher, weights_of
+from casher_training.teacher_policy import load_teacher, new_to, weights_of
 from casher_training.trajectories import TrajectoryStore
 from casher_training.trajectory import ROBOTS, SIMULATED
 from casher_training.workers import workers_for
@@ -95,7 +95,9 @@ def main(args):
     torch.set_num_threads(1)
     began = time.monotonic()
     try:
-        method, plan, source, workers_of = _prepare(args)
+        method, plan, source, workers_of, remark = _prepare(args)
+        if remark:
+            console.print(f"[yellow]{escape(remark)}")
         with TrajectoryStore(args.out, "a", args.round) as store:
             share = args.cameras_share if plan.robot == SIMULATED else 1.0
             collection = Collection(store, plan, source, args.per_twin, share)
@@ -121,7 +123,8 @@ def main(args):
 
 
 def _prepare(args):
-    """-> method of the workers, CollectorPlan, source, function that makes the workers."""
+    """-> method of the workers, CollectorPlan, source, function that makes the workers, what the teacher does not
+    know."""
     for name, least in (("per_twin", 1), ("processes", 1), ("burst", 1), ("round", 0), ("seed", 0)):
         if getattr(args, name) < least:
             raise ValueError(f"{name} must be at least {least}, got {getattr(args, name)}")
@@ -169,7 +172,14 @@ def _prepare(args):
     )
     method = "demonstrations" if args.demos else "student" if args.student else "teacher"
     source = {"demonstrations": args.source, "student": "generalist", "teacher": "teacher"}[method]
-    return method, plan, source, lambda: workers_for(Collector, (plan, teacher, network), args.processes, args.ray)
+    remark = new_to(header, plan.scenes) if header else ""
+    return (
+        method,
+        plan,
+        source,
+        lambda: workers_for(Collector, (plan, teacher, network), args.processes, args.ray),
+        remark,
+    )
 
 
 def _robot(args, task):

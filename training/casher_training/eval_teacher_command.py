@@ -17,7 +17,7 @@ from casher_training.failure_reasons import REASONS
 from casher_training.scenes import scenes_of
 from casher_training.teacher_episodes import episode_workers
 from casher_training.teacher_eval import evaluate, shares_of
-from casher_training.teacher_policy import load_teacher, weights_of
+from casher_training.teacher_policy import load_teacher, new_to, weights_of
 from casher_training.teacher_report import table
 
 FILM_SIZE = (320, 240)
@@ -61,6 +61,8 @@ def main(args):
     except (ValueError, OSError) as error:
         console.print(f"[red]casher eval teacher: {escape(str(error))}")
         return 2
+    if remark := new_to(header, scenes):
+        console.print(f"[yellow]{escape(remark)}")
     shares = shares_of(scenes, header.task, args.episodes, header.preset)
     workers = episode_workers(header.config, shares, args.processes, args.ray)
     try:

@@ -135,6 +135,19 @@ def save_teacher(path, weights, header):
     write_tensors(path, weights, header.to_json())
 
 
+def new_to(header, scenes):
+    """What of [Scene] is in no scene of a TeacherHeader -> a sentence, '' when the teacher knows it all."""
+    objects = {scene.object for scene in scenes} - {known["object"] for known in header.scenes}
+    kitchens = {scene.kitchen for scene in scenes} - {known["twin"] for known in header.scenes}
+    parts = [f"{what} {_some(names)}" for what, names in (("with", objects), ("in", kitchens)) if names]
+    return f"the teacher was not trained {' or '.join(parts)}" if parts else ""
+
+
+def _some(names, most=5):
+    names = sorted(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def load_teacher(path):
     """-> (policy, TeacherHeader); TeacherError."""
     import torch
