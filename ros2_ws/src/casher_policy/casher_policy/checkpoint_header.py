@@ -120,13 +120,16 @@ def _read(path):
         raise CheckpointError(f"cannot read {path}: {error.strerror}; check its permissions") from error
 
 
+_WRITER = "'casher train student' writes checkpoints, as student.safetensors"
+
+
 def _described(path, content):
     """Our description inside the file, once the structure around it has been found sound."""
     size, length = len(content), int.from_bytes(content[:8], "little")
     if size < 8 or not 2 <= length <= MAX_HEADER_BYTES:
         raise CheckpointError(
             f"{path} is not a safetensors file: its first 8 bytes announce a header of {length} bytes, the file has "
-            f"{size}; a checkpoint is written by save_checkpoint"
+            f"{size}; {_WRITER}"
         )
     _require_size(path, 8 + length, size)
     try:
@@ -136,14 +139,12 @@ def _described(path, content):
         described = json.loads(metadata.get(METADATA_KEY, "null"), parse_constant=_no_constant)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
-            f"{path} is not a safetensors file: its header cannot be read ({error!r}); a checkpoint is written by "
-            "save_checkpoint"
+            f"{path} is not a safetensors file: its header cannot be read ({error!r}); {_WRITER}"
         ) from error
     _require_size(path, 8 + length + end, size)
     if not isinstance(described, dict):
         raise CheckpointError(
-            f"{path} is a safetensors file of something else: its metadata has no '{METADATA_KEY}' object; a "
-            "checkpoint is written by save_checkpoint"
+            f"{path} is a safetensors file of something else: its metadata has no '{METADATA_KEY}' object; {_WRITER}"
         )
     return described
 
