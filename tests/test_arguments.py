@@ -11,7 +11,7 @@ import yaml
 from checkpoints import random_checkpoint
 
 from casher_bringup.arguments import ArgumentError, EvalArgs, described, from_strings, kitchen_folders, plan
-from casher_bringup.graph import build
+from casher_bringup.graph import build, build_apparatus
 from casher_bringup.viewer_port import viewer_port
 from casher_perception.rig import load_rig
 from casher_sim.procedural import FIRST_UNSEEN_SEED
@@ -200,6 +200,13 @@ def test_the_graph_has_one_main_node_and_unique_names(tmp_path):
         "recorder_node",
         "session_node",
     }
+
+
+def test_the_apparatus_is_the_same_graph_without_anyone_who_decides(tmp_path):
+    checked = planned(tmp_path)
+    apparatus, whole = build_apparatus(checked), build(checked)
+    assert [spec.name for spec in apparatus] == ["sim", "fusion", "recorder"]
+    assert apparatus == whole[:3] and {spec.name for spec in whole[3:]} == {"policy", "session", "evaluate"}
 
 
 @pytest.mark.parametrize("robot", ["fr3", "panda"])

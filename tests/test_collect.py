@@ -149,6 +149,15 @@ def test_demonstrations_are_seen_as_they_are_and_missing_ones_are_told(demonstra
     assert one.source == "expert" and np.array_equal(one.clouds.labels, one.actions)
 
 
+def test_of_demonstrations_on_several_robots_one_has_to_be_named(tmp_path, capsys):
+    for robot in ("sim", "fr3"):
+        with TrajectoryStore(tmp_path / "demos", "a", round=int(robot == "sim")) as store:
+            store.append(noise_trajectory(robot=robot))
+    args = CollectArgs(twins=(Path(DEMO),), out=tmp_path / "out", demos=tmp_path / "demos", source="human")
+    assert collect(args) == 2
+    assert "has demonstrations on fr3, sim: say which with --robot" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -158,6 +167,8 @@ def test_demonstrations_are_seen_as_they_are_and_missing_ones_are_told(demonstra
         ({"demos": Path("d"), "cameras_share": 1.5}, "cameras_share is a share"),
         ({"demos": Path("d"), "per_twin": 0}, "per_twin must be at least 1"),
         ({"demos": Path("nowhere"), "objects": "box"}, "no trajectories at nowhere"),
+        ({"demos": Path("nowhere"), "robot": "ur5"}, "unknown robot 'ur5': known are sim, fr3, panda"),
+        ({"teacher": Path("nowhere"), "robot": "fr3"}, "give --demos, or leave it out"),
         ({"teacher": Path("nowhere.safetensors")}, "no teacher at nowhere.safetensors"),
     ],
 )

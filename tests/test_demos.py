@@ -232,6 +232,8 @@ def test_an_unattended_collection_is_marked_listed_replayed_and_taken_up_again(t
         (["demo", "--robot", "ur5"], "unknown robot 'ur5'"),
         (["demo", "--robot", "fr3", "--expert"], "cannot drive robot 'fr3'"),
         (["demo", "--preset", "mine"], "unknown preset 'mine'"),
+        (["demo", "--no-bag"], "only a real arm's cameras are recorded"),
+        (["demo", "--robot", "fr3", "--seed", "-1"], "seed is 0 .. 2147483647, got -1"),
     ],
 )
 def test_what_cannot_be_collected_is_refused_before_anything_starts(tmp_path, capsys, arguments, message):

@@ -27,8 +27,8 @@ from casher_policy.preprocess import preprocess
 from casher_policy.step_gate import FreshGate
 from casher_policy.task import task_named
 from casher_sim.sim_node import MUTE_CAMERA, SimNode
+from casher_training import demos_arm_node, demos_recorder_node
 from casher_training import demos_keys as keys
-from casher_training import demos_recorder_node
 from casher_training.cloud_loader import CloudLoader
 from casher_training.clouds import quantise
 from casher_training.collect_command import CollectArgs
@@ -88,15 +88,23 @@ class Kitchen(Graph):
         assert self.wait(condition, 120.0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def patience():
+    """This machine may be busy with other things, and no person is near the arm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demos_arm_node, "LATE_S", 300.0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
     """-> Kitchen; what was said while it had no recorder, then no fusion."""
     kitchen, said = Kitchen(), []
     try:
         for add in (kitchen.add_recorder, kitchen.add_fusion):
-            with pytest.MonkeyPatch.context() as patience, pytest.raises(DemoError) as refused:
-                patience.setattr(demos_recorder_node, "RECORDER_S", 60.0 if said else 0.5)
-                patience.setattr(demos_recorder_node, "FIRST_CLOUD_S", 0.5)
+            with pytest.MonkeyPatch.context() as haste, pytest.raises(DemoError) as refused:
+                haste.setattr(demos_recorder_node, "RECORDER_S", 60.0 if said else 0.5)
+                haste.setattr(demos_recorder_node, "FIRST_CLOUD_S", 0.5)
                 kitchen.demo(tmp_path_factory.mktemp("refused"))
             said.append(str(refused.value))
             add()
@@ -319,6 +327,20 @@ def test_while_a_camera_is_silent_the_arm_is_not_moved(driven, monkeypatch):
     assert "press the key again" in collection.message and demo.steps == 1
     collection.press(A.PLUS_Y)
     assert demo.steps == 2, collection.message
+
+
+def test_the_arm_does_not_go_home_for_a_demonstration_that_the_disk_has_no_room_for(driven, monkeypatch):
+    kitchen, _, collection = driven
+    monkeypatch.setattr(demos_recorder_node, "MIN_FREE_BYTES", 10**18)
+    collection.press(A.PLUS_Z)
+    before = kitchen.sim._world.joints.copy()
+    collection.press(keys.HOME)
+    assert collection.message.startswith("only ") and "--bags" in collection.message
+    monkeypatch.undo()
+    monkeypatch.setattr(demos_arm_node, "LATE_S", 0.0)
+    collection.press(keys.HOME)
+    assert "press B again" in collection.message
+    assert np.array_equal(before, kitchen.sim._world.joints)
 
 
 def test_when_the_recorder_fails_the_person_is_told_at_once_and_when_saving(driven):

@@ -6,6 +6,7 @@ DemoRecorder has put into a bag.
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ from casher_training.twin_version import place_hash
 
 ANSWER_S, ACTION_S, HOME_S = 5.0, 15.0, 60.0
 """[s] an arm node is given to say anything, to carry out an action, to go to its start pose."""
+LATE_S = 3.0
+"""[s] after the key the arm does not set out for its start pose any more."""
 
 
 class ArmDemo:
@@ -106,9 +109,12 @@ class ArmDemo:
 
     def home(self):
         """The arm goes to its start pose, and the episode begins there -> what the person should know of it."""
+        pressed_s = time.monotonic()
         self._actions, self._homed = [], False  # whatever comes of it, the last episode does not go on
         self.discard()
         self._recorder.require()
+        if (late_s := time.monotonic() - pressed_s) > LATE_S:  # nobody expects a motion that long after a key
+            raise DemoError(f"cameras and recorder took {late_s:.0f} s to be ready, now they are: press B again")
         self._call("home", HOME_S)
         self._recorder.begin(episode_of(self, self._now_ns()))
         self._settled_ns = self._now_ns()

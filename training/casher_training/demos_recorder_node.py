@@ -37,6 +37,8 @@ CLOUD_S, FIRST_CLOUD_S = 10.0, 20.0
 """[s] a fused cloud is waited for; the first since we are there: cameras take their time to start."""
 RECORDER_S, LISTENS_S = 30.0, 10.0
 """[s] the recorder is given to be found and to answer; to listen to our steps once it has said that it records."""
+MIN_FREE_BYTES = 1_000_000_000
+"""Three minutes of what the cameras see: nobody's demonstration is to end because of a full disk."""
 DISCARDED = "discarded"
 """Folder, beside the bags, of the last demonstration that was discarded."""
 WITHOUT = "--no-bag goes on without the cameras: a student cannot learn from what is saved then"
@@ -84,7 +86,14 @@ class DemoRecorder:
         return bag_name(self._folder, self._store) if self._episode else ""
 
     def require(self):
-        """DemoError unless there are a recorder and a fused cloud of now: to be called before anything moves."""
+        """DemoError unless there are room, a recorder and a fused cloud of now: to be called before anything moves."""
+        there = next(folder for folder in (self._bags, *self._bags.parents) if folder.exists())
+        free = shutil.disk_usage(there).free
+        if free < MIN_FREE_BYTES:
+            raise DemoError(
+                f"only {free / 1e6:.0f} MB are free at {there}, and a minute of clouds takes 300 MB: free some, or "
+                f"name another place with --bags; {WITHOUT}"
+            )
         if not self._start.wait_for_service(RECORDER_S):
             domain = os.environ.get("ROS_DOMAIN_ID", "0")
             raise DemoError(
