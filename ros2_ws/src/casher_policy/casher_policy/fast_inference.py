@@ -4,7 +4,7 @@ The plain forward is for training and for batches. What is done differently here
 
 * A kitchen's surfaces fill a thirtieth of the scene's cells. On the finest grid all others hold one vector, the
   background, and convolutions only bring in the faces of the box. So the background is convolved on a grid of 7^3 that
-  has all its cases, and of the scene those cells alone that can see an occupied one.
+  has all its cases, and of the scene only what departs from it is multiplied and added to its neighbours.
 * A stacked input's two parts are convolved apart and added, since one of them is a coarse grid, each cell repeated: its
   3^3 taps are 4^3 with stride 2 of a transposed convolution, 8 products instead of 27.
 * Only occupied cells are pooled: the last convolution is done for them.
@@ -14,6 +14,7 @@ A grid is kept as rows (G^3, C), z slowest, which is torch's channels_last_3d.
 """
 
 import torch
+from numba import njit
 from torch.nn import functional
 
 from casher_policy.network import EMBEDDING, UNet3D, in_cells
@@ -21,9 +22,9 @@ from casher_policy.network import EMBEDDING, UNet3D, in_cells
 _DEPTH = 3
 """Convolutions of the finest grid's background, one after the other."""
 _SPARSE = 0.45
-"""Part of a grid's cells up to which it is quicker to gather them than to convolve all."""
-_AT_ONCE = 256
-"""Cells gathered at once: with their neighbours they stay in the cache until they are multiplied."""
+"""Part of a grid's cells up to which it is quicker to convolve each for itself than all together."""
+_AT_ONCE = 128
+"""Cells at a time: what goes to their neighbours stays in the cache until it is added there."""
 
 
 class FastNetwork:
@@ -107,7 +108,7 @@ class _UNet:
         for (norm, convolution, _), taps in zip(self._unet.down[0], self._down_taps, strict=True):
             finest.convolve(*_affine(norm, *finest.moments()), convolution.weight, taps)
             finest.relu()
-        skips = [_grid(finest.cells)]
+        skips = [_grid(finest.cells())]
         for first, second in list(self._unet.down)[1:]:
             skips.append(_block(second, _block(first, functional.max_pool3d(skips[-1], 2))))
         *inner, last = self._unet.up
@@ -120,9 +121,9 @@ class _UNet:
             x = _block(second, x.relu_())
         fine, coarse = self._kernels[-1]
         x, scale, shift = _from_coarse(x, finest.moments(), last[0][0], coarse)
-        finest.convolve(scale, shift, fine, self._up_taps[0])
-        x = _rows(x).add_(finest.cells).relu_()
-        return _gathered(x, *_affine(last[1][0], *_moments(x)), occupied, self._up_taps[1]).relu_()
+        finest.convolve(scale, shift, fine, self._up_taps)
+        x = _rows(x).add_(finest.cells()).relu_()
+        return _gathered(x, *_affine(last[1][0], *_moments(x)), occupied, self._last_taps).relu_()
 
     def _derive(self):
         """The kernels in the form in which they are used, anew when a weight has changed."""
@@ -136,7 +137,8 @@ class _UNet:
             fine, coarse = first.weight.tensor_split([second.in_channels], 1)
             self._kernels.append((fine.contiguous(), upsampling_kernel(coarse)))
         self._down_taps = [_taps(convolution.weight) for _, convolution, _ in self._unet.down[0]]
-        self._up_taps = _taps(self._kernels[-1][0]), _taps(self._unet.up[-1][1][1].weight)
+        self._up_taps = _taps(self._kernels[-1][0])
+        self._last_taps = self._unet.up[-1][1][1].weight.permute(2, 3, 4, 1, 0).flatten(0, 3).contiguous()
         self._derived_from = now
 
 
@@ -145,38 +147,73 @@ class _Finest:
 
     def __init__(self, seen, differs):
         """differs (G^3,) bool: the other cells are 0; seen (differing cells, C)."""
-        cases = 2 * _DEPTH + 1
-        end = torch.arange(_edge(differs)).clamp(max=_DEPTH)
-        case = end + _DEPTH - end.flip(0)
-        self._case = ((case[:, None, None] * cases + case[:, None]) * cases + case).flatten()
-        self._background, self._differs = seen.new_zeros(cases**3, seen.shape[1]), differs
-        self._put(seen)
+        cases, cells = 2 * _DEPTH + 1, torch.arange(_edge(differs))
+        end = cells.clamp(max=_DEPTH)
+        self._case = _numbers(end + _DEPTH - end.flip(0), cases)
+        self._corner = _numbers(cells, len(cells) + 2)
+        self._background = seen.new_zeros(cases**3, seen.shape[1])
+        self._put(seen, differs)
+
+    def _put(self, seen, differs):
+        self._seen, self._differs, self._where = seen, differs, differs.nonzero()[:, 0]
+        self._case_seen = self._case[self._where]
 
     def convolve(self, scale, shift, weight, taps):
         """All times scale (C,) plus shift (C,), then with weight (outputs, C, 3, 3, 3); taps: _taps(weight)."""
-        self._background = _rows(_convolved(_scaled(_grid(self._background), scale, shift), weight))
-        self._differs = _dilated(self._differs)
-        if self._differs.sum() > _SPARSE * len(self._differs):
-            self._differs = torch.ones_like(self._differs)
-            self._put(_rows(_convolved(_scaled(_grid(self.cells), scale, shift), weight)))
-        else:
-            self._put(_gathered(self.cells, scale, shift, self._differs, taps))
-
-    def _put(self, seen):
-        where = self._differs.nonzero()[:, 0]
-        self._where, self.cells = where, self._background.index_select(0, self._case).index_copy_(0, where, seen)
+        before = self._background
+        self._background = _rows(_convolved(_scaled(_grid(before), scale, shift), weight))
+        if len(self._seen) > _SPARSE * len(self._differs):
+            cells = _convolved(_scaled(_grid(self.cells(before)), scale, shift), weight)
+            self._put(_rows(cells), torch.ones_like(self._differs))
+            return
+        n = _edge(self._differs) + 2
+        departures = (self._seen - before.index_select(0, self._case_seen)) * scale
+        total = departures.new_zeros(n**3, len(weight))
+        corners = self._corner[self._where].numpy()
+        for start in range(0, len(departures), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            _add_to_neighbours((departures[some] @ taps).numpy(), corners[some], n, total.numpy())
+        differs = _dilated(self._differs)
+        total = total.index_select(0, self._corner[differs] + (n + 1) * n + 1)
+        self._put(total, differs)
+        self._seen += self._background.index_select(0, self._case_seen)
 
     def moments(self):
         """Mean and variance of each channel."""
-        seen = self.cells.index_select(0, self._where)
+        cells, seen = len(self._differs), self._seen
         times = torch.bincount(self._case[~self._differs], minlength=len(self._background)).to(seen.dtype)
-        mean = (times @ self._background + seen.sum(0)) / len(self.cells)
+        mean = (times @ self._background + seen.sum(0)) / cells
         square = times @ (self._background - mean).square() + (seen - mean).square_().sum(0)
-        return mean, square / len(self.cells)
+        return mean, square / cells
+
+    def cells(self, background=None):
+        """All of them, (G^3, C)."""
+        background = self._background if background is None else background
+        return background.index_select(0, self._case).index_copy_(0, self._where, self._seen)
 
     def relu(self):
-        self.cells.relu_()
+        self._seen.relu_()
         self._background.relu_()
+
+
+def _numbers(along, edge):
+    """Places along each axis (G,) -> the numbers of the cells (G^3,) of a grid of `edge` cells."""
+    return ((along[:, None, None] * edge + along[:, None]) * edge + along).flatten()
+
+
+@njit("void(float32[:, ::1], int64[::1], int64, float32[:, ::1])", cache=True, nogil=True)
+def _add_to_neighbours(products, corners, edge, total):
+    """Add products (cells, 27 C) to total (edge^3, C); corners (cells,): where the first of the 27 goes."""
+    rows = total.reshape(-1)
+    three = 3 * total.shape[1]
+    for i in range(len(corners)):
+        of_cell = products[i]
+        for k in range(9):
+            first = (corners[i] + (k // 3 * edge + k % 3) * edge) * total.shape[1]
+            # Slices, since a sum of signed indices is tested for counting from the end and then not vectorised.
+            to, added = rows[first : first + three], of_cell[k * three : (k + 1) * three]
+            for j in range(three):
+                to[j] += added[j]
 
 
 def _dilated(where):
@@ -253,8 +290,8 @@ def upsampling_kernel(weight):
 
 
 def _taps(weight):
-    """(outputs, inputs, 3, 3, 3) -> (27 inputs, outputs)."""
-    return weight.permute(2, 3, 4, 1, 0).flatten(0, 3).contiguous()
+    """(outputs, inputs, 3, 3, 3) -> (inputs, 27 outputs): what a cell adds to its neighbours, which see it mirrored."""
+    return weight.flip(2, 3, 4).permute(1, 2, 3, 4, 0).flatten(1).contiguous()
 
 
 def _gathered(rows, scale, shift, where, taps):
@@ -265,8 +302,6 @@ def _gathered(rows, scale, shift, where, taps):
     torch.addcmul(shift, rows.view(g, g, g, channels), scale, out=padded[1:-1, 1:-1, 1:-1])
     # Three neighbours along x are one piece of memory.
     threes = padded.as_strided((n**3 - 2, 3 * channels), (channels, 1))
-    z, y, x = where.view(g, g, g).nonzero().unbind(1)
     steps = torch.arange(3)
-    first = ((z * n + y) * n + x)[:, None] + ((steps[:, None] * n + steps) * n).flatten()
-    pieces = [threes.index_select(0, some.flatten()).view(len(some), -1) @ taps for some in first.split(_AT_ONCE)]
-    return torch.cat(pieces)
+    first = _numbers(torch.arange(g), n)[where][:, None] + ((steps[:, None] * n + steps) * n).flatten()
+    return threes.index_select(0, first.flatten()).view(len(first), -1) @ taps
