@@ -9,7 +9,9 @@ import trimesh
 from PIL import Image
 from twins import SINK_Z, WORKTOP_Z, small_twin, write_twin
 
-from casher_sim.mesh_file import write_hulls
+from casher_sim.kitchen import kitchen_named
+from casher_sim.kitchen_look import kitchen_meshes
+from casher_sim.mesh_file import as_trimesh, write_hulls
 from casher_sim.twin import Joint, Provenance, Site, Spawn, TaskSupport, to_scan
 from casher_sim.twin_check import CheckArgs, check_twin, main
 from casher_sim.twin_show import ShowArgs
@@ -98,6 +100,12 @@ def test_a_picture_shows_the_worktop_and_the_spawn(tmp_path):
     assert middle[1] > middle[0] + 50, "the spawn's mark is green"
     assert abs(beside - beside.mean()).max() < 3, "the worktop is grey"
     assert beside.mean() < 200
+
+
+def test_a_browser_shows_the_demo_kitchen_from_all_sides_and_files_stay_as_they_were():
+    textured = [mesh for mesh in kitchen_meshes(kitchen_named("demo")) if mesh.texture is not None]
+    assert textured and all(as_trimesh(mesh).visual.material.doubleSided for mesh in textured)
+    assert not any(as_trimesh(mesh, two_sided=False).visual.material.doubleSided for mesh in textured)
 
 
 def test_showing_what_is_no_twin_fails_with_a_sentence(tmp_path, capsys):

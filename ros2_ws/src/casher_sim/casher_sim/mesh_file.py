@@ -43,7 +43,7 @@ def write_glb(path, meshes):
     """Write TexturedMesh, ... as the nodes part_0, part_1, ... of a GLB file."""
     scene = trimesh.Scene()
     for i, mesh in enumerate(meshes):
-        scene.add_geometry(as_trimesh(mesh), node_name=f"part_{i}", geom_name=f"part_{i}")
+        scene.add_geometry(as_trimesh(mesh, two_sided=False), node_name=f"part_{i}", geom_name=f"part_{i}")
     _write(path, scene)
 
 
@@ -101,8 +101,12 @@ def surface_colours(mesh, faces, barycentric):
     return (mesh.texture[row, column] * (colours / 255.0)).round().astype(np.uint8)
 
 
-def as_trimesh(mesh):
-    """TexturedMesh -> trimesh.Trimesh with the same texture or colours."""
+def as_trimesh(mesh, two_sided=True):
+    """TexturedMesh -> trimesh.Trimesh with the same texture or colours.
+
+    two_sided: a browser shows textured triangles from behind, too, as our cameras do: which side is the front is not
+    said by every mesh.
+    """
     if mesh.texture is None:
         visual = trimesh.visual.ColorVisuals(
             vertex_colors=np.c_[mesh.colours, np.full(len(mesh.colours), 255, np.uint8)]
@@ -113,6 +117,7 @@ def as_trimesh(mesh):
             baseColorFactor=[*(int(c) for c in mesh.colours[0]), 255],
             metallicFactor=0.0,
             roughnessFactor=1.0,
+            doubleSided=two_sided or None,
         )
         visual = trimesh.visual.TextureVisuals(uv=mesh.uv, material=material)
     return trimesh.Trimesh(mesh.vertices, mesh.faces, visual=visual, process=False)
