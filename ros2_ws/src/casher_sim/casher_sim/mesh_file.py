@@ -117,7 +117,7 @@ def as_trimesh(mesh, two_sided=True):
             baseColorFactor=[*(int(c) for c in mesh.colours[0]), 255],
             metallicFactor=0.0,
             roughnessFactor=1.0,
-            doubleSided=two_sided or None,
+            doubleSided=two_sided,
         )
         visual = trimesh.visual.TextureVisuals(uv=mesh.uv, material=material)
     return trimesh.Trimesh(mesh.vertices, mesh.faces, visual=visual, process=False)
