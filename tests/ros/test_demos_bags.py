@@ -63,7 +63,7 @@ class Kitchen(Graph):
     def __init__(self):
         super().__init__()
         self.sim = self.add(SimNode, parameters={"rig": RIG, "crop_low": LOW, "crop_high": HIGH})
-        self.recorder = self.recording = None
+        self.recorder, self.recording, self.closed = None, None, False
 
     def add_recorder(self):
         """Spun by one thread, as in its own process: it destroys subscriptions while it listens."""
@@ -75,11 +75,17 @@ class Kitchen(Graph):
     def add_fusion(self):
         self.add(FusionNode, parameters={"rig": RIG, "drift_period_s": 0.0})
 
-    def close(self):
+    def end_recorder(self):
         if self.recording:
             self.recording.stop(2.0)
             self.recorder.destroy_node()
-        super().close()
+        self.recorder = self.recording = None
+
+    def close(self):
+        if not self.closed:
+            self.closed = True
+            self.end_recorder()
+            super().close()
 
     def demo(self, store):
         return ArmDemo(Scene(DEMO, "mug"), TASK, "fr3", store=store)
@@ -111,6 +117,96 @@ def started(tmp_path_factory):
         yield kitchen, said
     finally:
         kitchen.close()
+
+
+def test_without_a_recorder_or_a_fused_cloud_it_says_so_and_how_to_go_on_without(started):
+    _, (no_recorder, no_cloud) = started
+    assert no_recorder.startswith("nobody offers /casher/record/start on ROS domain ")
+    assert no_cloud.startswith("no_cloud: no fused cloud from after the arm settled within 0.5 s")
+    assert "--no-bag" in no_recorder and "--no-bag" in no_cloud
+
+
+@pytest.fixture
+def driven(started, tmp_path):
+    """Kitchen, ArmDemo at its start pose and Collection of one demonstration."""
+    demo = started[0].demo(tmp_path)
+    try:
+        with TrajectoryStore(tmp_path, "a") as store:
+            collection = Collection(demo, store, tmp_path / "effort.jsonl", count(), 1)
+            collection.press(keys.HOME)
+            assert "recording" in collection.message, collection.message
+            yield started[0], demo, collection
+    finally:
+        demo.close()
+
+
+def test_while_a_camera_is_silent_the_arm_is_not_moved(driven, monkeypatch):
+    kitchen, demo, collection = driven
+    monkeypatch.setattr(demos_recorder_node, "CLOUD_S", 3.0)
+    kitchen.sim.set_parameters([Parameter(MUTE_CAMERA, value="camera_left")])
+    try:
+        collection.press(A.PLUS_Y)
+        before = kitchen.sim._world.joints.copy()
+        collection.press(A.PLUS_Y)
+        assert collection.message.startswith("camera_silent: camera_left"), collection.message
+        assert np.array_equal(before, kitchen.sim._world.joints)
+    finally:
+        kitchen.sim.set_parameters([Parameter(MUTE_CAMERA, value="")])
+    monkeypatch.undo()
+    collection.press(A.PLUS_Y)
+    assert "press the key again" in collection.message and demo.steps == 1
+    collection.press(A.PLUS_Y)
+    assert demo.steps == 2, collection.message
+
+
+def test_the_arm_does_not_go_home_for_a_demonstration_that_the_disk_has_no_room_for(driven, monkeypatch):
+    kitchen, _, collection = driven
+    monkeypatch.setattr(demos_recorder_node, "MIN_FREE_BYTES", 10**18)
+    collection.press(A.PLUS_Z)
+    before = kitchen.sim._world.joints.copy()
+    collection.press(keys.HOME)
+    assert collection.message.startswith("only ") and "--bags" in collection.message
+    monkeypatch.undo()
+    monkeypatch.setattr(demos_arm_node, "LATE_S", 0.0)
+    collection.press(keys.HOME)
+    assert "press B again" in collection.message
+    assert np.array_equal(before, kitchen.sim._world.joints)
+
+
+def test_when_the_recorder_fails_the_person_is_told_at_once_and_when_saving(driven):
+    kitchen, demo, collection = driven
+    collection.press(A.PLUS_Y)
+    assert demo.steps == 1, collection.message
+
+    def fail():
+        raise BagError("the disk is full")
+
+    def once():
+        timer.cancel()
+        kitchen.recorder.attempt(fail)
+
+    timer = kitchen.recorder.create_timer(0.01, once)
+    kitchen.until(lambda: demo._recorder._failure)
+    collection.press(A.PLUS_Y)
+    assert "the disk is full. Nothing more is recorded" in collection.message and demo.steps == 1
+    collection.press(keys.SAVE)
+    assert collection.message == "saved: 1 of 1; the recorder: the disk is full"
+    assert "the disk is full" in collection.remarks[0]
+
+
+def test_when_the_recorder_is_gone_nothing_moves_and_what_was_done_is_saved_with_what_to_try(driven):
+    kitchen, demo, collection = driven
+    collection.press(A.PLUS_Y)
+    assert demo.steps == 1, collection.message
+    kitchen.end_recorder()
+    try:
+        kitchen.until(lambda: not demo._recorder._stop.service_is_ready())
+        collection.press(A.PLUS_Y)
+        assert "the recorder: it went away. Nothing more is recorded" in collection.message and demo.steps == 1
+        collection.press(keys.SAVE)
+        assert "saved: 1 of 1; the recorder: it went away; try `casher bag recover" in collection.message
+    finally:
+        kitchen.add_recorder()
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +246,7 @@ def given(started, tmp_path_factory):
             assert collection.done and not collection.remarks
     finally:
         demo.close()
+    kitchen.close()  # nobody needs it any more
     return folder
 
 
@@ -175,13 +272,6 @@ def trajectories(folder):
     for one in kept:
         object.__setattr__(one, "bag", str(bag_path(one.bag, folder)))
     return kept
-
-
-def test_without_a_recorder_or_a_fused_cloud_it_says_so_and_how_to_go_on_without(started):
-    _, (no_recorder, no_cloud) = started
-    assert no_recorder.startswith("nobody offers /casher/record/start on ROS domain ")
-    assert no_cloud.startswith("no_cloud: no fused cloud from after the arm settled within 0.5 s")
-    assert "--no-bag" in no_recorder and "--no-bag" in no_cloud
 
 
 def test_each_demonstration_has_a_bag_and_the_last_that_was_discarded_is_still_there(given):
@@ -294,71 +384,3 @@ def test_a_bag_that_is_cut_off_or_lacks_a_cloud_is_refused_in_words(given, cloud
     assert "casher bag recover" in refused(cut)
     assert "step 0 of the trajectory is +y, the bag has step 0, +z" in refused(other.bag)
     assert "--no-bag" in refused("")
-
-
-@pytest.fixture
-def driven(started, tmp_path):
-    """Kitchen, ArmDemo at its start pose and Collection of one demonstration."""
-    demo = started[0].demo(tmp_path)
-    try:
-        with TrajectoryStore(tmp_path, "a") as store:
-            collection = Collection(demo, store, tmp_path / "effort.jsonl", count(), 1)
-            collection.press(keys.HOME)
-            assert "recording" in collection.message, collection.message
-            yield started[0], demo, collection
-    finally:
-        demo.close()
-
-
-def test_while_a_camera_is_silent_the_arm_is_not_moved(driven, monkeypatch):
-    kitchen, demo, collection = driven
-    monkeypatch.setattr(demos_recorder_node, "CLOUD_S", 3.0)
-    kitchen.sim.set_parameters([Parameter(MUTE_CAMERA, value="camera_left")])
-    try:
-        collection.press(A.PLUS_Y)
-        before = kitchen.sim._world.joints.copy()
-        collection.press(A.PLUS_Y)
-        assert collection.message.startswith("camera_silent: camera_left"), collection.message
-        assert np.array_equal(before, kitchen.sim._world.joints)
-    finally:
-        kitchen.sim.set_parameters([Parameter(MUTE_CAMERA, value="")])
-    monkeypatch.undo()
-    collection.press(A.PLUS_Y)
-    assert "press the key again" in collection.message and demo.steps == 1
-    collection.press(A.PLUS_Y)
-    assert demo.steps == 2, collection.message
-
-
-def test_the_arm_does_not_go_home_for_a_demonstration_that_the_disk_has_no_room_for(driven, monkeypatch):
-    kitchen, _, collection = driven
-    monkeypatch.setattr(demos_recorder_node, "MIN_FREE_BYTES", 10**18)
-    collection.press(A.PLUS_Z)
-    before = kitchen.sim._world.joints.copy()
-    collection.press(keys.HOME)
-    assert collection.message.startswith("only ") and "--bags" in collection.message
-    monkeypatch.undo()
-    monkeypatch.setattr(demos_arm_node, "LATE_S", 0.0)
-    collection.press(keys.HOME)
-    assert "press B again" in collection.message
-    assert np.array_equal(before, kitchen.sim._world.joints)
-
-
-def test_when_the_recorder_fails_the_person_is_told_at_once_and_when_saving(driven):
-    kitchen, demo, collection = driven
-    collection.press(A.PLUS_Y)
-    assert demo.steps == 1, collection.message
-
-    def fail():
-        raise BagError("the disk is full")
-
-    def once():
-        timer.cancel()
-        kitchen.recorder.attempt(fail)
-
-    timer = kitchen.recorder.create_timer(0.01, once)
-    kitchen.until(lambda: demo._recorder._failure)
-    collection.press(A.PLUS_Y)
-    assert "the disk is full. Nothing more is recorded" in collection.message and demo.steps == 1
-    collection.press(keys.SAVE)
-    assert collection.message == "saved: 1 of 1; the recorder: the disk is full"
-    assert "the disk is full" in collection.remarks[0]

@@ -41,6 +41,7 @@ MIN_FREE_BYTES = 1_000_000_000
 """Three minutes of what the cameras see: nobody's demonstration is to end because of a full disk."""
 DISCARDED = "discarded"
 """Folder, beside the bags, of the last demonstration that was discarded."""
+AWAY = "it went away"
 WITHOUT = "--no-bag goes on without the cameras: a student cannot learn from what is saved then"
 
 
@@ -107,12 +108,10 @@ class DemoRecorder:
 
     def begin(self, episode):
         """Open a bag for an Episode; DemoError."""
-        self._episode, self._actions, self._failure, self._remark = None, [], "", ""
+        self._episode, self._actions, self._remark = None, [], ""
         folder = self._bags / episode.episode_id
-        now_ns = self._now_ns()
-        request = StartRecording.Request(
-            uri=str(folder), topics=list(EPISODE_TOPICS), episode=episode_message(episode, now_ns)
-        )
+        record = episode_message(episode, self._now_ns())
+        request = StartRecording.Request(uri=str(folder), topics=list(EPISODE_TOPICS), episode=record)
         try:
             answer = self._ask(lambda: self._start.call_async(request), RECORDER_S, "/casher/record/start")
         except TimeoutError as error:
@@ -121,7 +120,8 @@ class DemoRecorder:
             raise DemoError(f"the recorder: {error}") from None
         if not answer.success:
             raise DemoError(f"the recorder: {answer.message}")
-        self._episode, self._begun_ns, self.is_open = episode, now_ns, True
+        self._episode, self._begun_ns, self.is_open = episode, self._now_ns(), True
+        self._failure = ""  # of an earlier episode: until now the recorder repeats it
         if not folder.is_dir():
             self.discard()
             raise DemoError(
@@ -143,7 +143,7 @@ class DemoRecorder:
     def require_recording(self):
         """DemoError when nothing more is being recorded of this episode."""
         if self.is_open and not self._stop.service_is_ready():
-            self._failure = self._failure or "it went away"
+            self._failure = self._failure or AWAY
         if self._failure:
             raise DemoError(
                 f"the recorder: {self._failure}. Nothing more is recorded, so the arm is not moved: B begins anew"
@@ -206,11 +206,15 @@ class DemoRecorder:
         )
         request = StopRecording.Request(episode=episode_message(record, now_ns))
         self.is_open = False
+        recover = f"try `casher bag recover {self._folder}`"
+        if not self._stop.service_is_ready():
+            self._remark = f"the recorder: {AWAY}; {recover}"
+            return
         try:
             answer = self._ask(lambda: self._stop.call_async(request), RECORDER_S, "/casher/record/stop")
             self._remark = "" if answer.success else f"the recorder: {answer.message}"
         except TimeoutError as error:
-            self._remark = f"the recorder: {error}; try `casher bag recover {self._folder}`"
+            self._remark = f"the recorder: {error}; {recover}"
 
     def _someone_listens(self):
         end_ns = self._now_ns() + int(LISTENS_S * 1e9)
