@@ -216,14 +216,16 @@ class ArmDemo:
 
     def close(self):
         """Leave the arm as it is and go."""
-        if self._recorder.is_open:
-            self.discard()
-        self._closing.set()
-        self._spinning.stop()
-        self._arm.destroy()
-        self._node.destroy_node()
-        if self._own_context:
-            rclpy.shutdown(context=self._context)
+        try:
+            if self._recorder.is_open:
+                self.discard()
+        finally:
+            self._closing.set()
+            self._spinning.stop()
+            self._arm.destroy()
+            self._node.destroy_node()
+            if self._own_context:
+                rclpy.shutdown(context=self._context)
 
     def _begin(self, measured):
         observation, state, self._vector = measured

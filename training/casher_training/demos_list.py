@@ -13,7 +13,7 @@ from rich.table import Table
 from casher_training.trajectories import TrajectoryStore
 from casher_training.trajectory import TrajectoryError
 
-_COLUMNS = ("twin", "task", "object", "source", "seed", "success", "human_s")
+_COLUMNS = ("twin", "task", "object", "source", "robot", "seed", "success", "human_s")
 
 
 @dataclass(frozen=True)
