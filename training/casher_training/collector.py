@@ -79,7 +79,7 @@ class Harvest:
     failures: Counter = field(default_factory=Counter)
     """Reason -> how many."""
     dropped_steps: int = 0
-    """Of tails in which nothing happened."""
+    """Of tails in which nothing happened, and actions that an arm refused."""
     problems: list = field(default_factory=list)
     """What was passed over, in words."""
 
@@ -154,17 +154,20 @@ class Collector:
 
     def recorded(self, scene, views, demonstrations):
         """[(name, Trajectory of a real arm, its bag an absolute path or '')] -> Harvest of as many as there are views:
-        the first whose bags have the clouds of all steps. Labels are what was done."""
+        the first whose bags have the clouds of all steps. Labels are what was done, without what the arm refused."""
         harvest = Harvest()
         for name, one in demonstrations:
             if len(harvest.trajectories) == len(views):
                 break
             harvest.episodes += 1
             try:
-                harvest.trajectories.append(with_recorded_clouds(one, self._plan.preprocessing))
+                seen = with_recorded_clouds(one, self._plan.preprocessing)
             except TrajectoryError as error:
                 harvest.failures[UNUSABLE_BAG] += 1
                 harvest.problems.append(f"{name} is passed over: {error}")
+            else:
+                harvest.trajectories.append(seen)
+                harvest.dropped_steps += len(one) - len(seen)
         return harvest
 
     def _env(self, chunk, worlds, batches):
