@@ -55,6 +55,7 @@ def test_the_defaults_work_and_make_a_new_folder(tmp_path, monkeypatch):
         ({"dynamics_factor": 0.05}, ["dynamics_factor is for a robot"]),
         ({"cameras": "recordings"}, ["the simulator has its own cameras"]),
         ({"robot": "fr3", "host": "127.0.0.9", "policy": "random", "viewer": True}, ["viewer", "simulation"]),
+        ({"robot": "panda", "host": "127.0.0.9", "policy": "random", "speed": 1.0}, ["speed", "dynamics_factor"]),
     ],
 )
 def test_a_wrong_argument_is_refused_with_what_was_got_and_what_is_known(tmp_path, values, said):

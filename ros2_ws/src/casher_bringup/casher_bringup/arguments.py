@@ -148,6 +148,8 @@ def _plan(args, now, scratch):
         raise ArgumentError(f"robot '{args.robot}' needs host:=ADDRESS, the robot's address on the network")
     if args.robot != "sim" and args.viewer:
         raise ArgumentError("the viewer shows the simulation: leave out viewer:= with a robot")
+    if args.robot != "sim" and args.speed != EvalArgs.speed:
+        raise ArgumentError("speed is the simulation's: leave it out with a robot, whose speed is dynamics_factor:=")
     _check_dynamics(args)
     judge = args.judge or ("predicate" if args.robot == "sim" else "operator")
     if judge not in ("predicate", "operator"):
