@@ -29,6 +29,14 @@ def test_commands_of_two_words_are_found():
     assert find(["bag", "recover", "x"]) == ("bag recover", ["x"])
     assert find(["eval", "--episodes", "3"]) == ("eval", ["--episodes", "3"])
     assert find(["bag"]) is None
+    assert find(["eval", "episodes:=3"]) == ("eval", ["episodes:=3"])
+
+
+@pytest.mark.parametrize(("argv", "known"), [("eval techer x", "eval teacher"), ("train techer", "train teacher")])
+def test_a_misspelled_second_word_is_refused_with_those_there_are(argv, known, capsys):
+    assert main(argv.split()) == 2
+    printed = capsys.readouterr().err
+    assert f"unknown command '{' '.join(argv.split()[:2])}'" in printed and f"casher {known}" in printed
 
 
 def test_launch_style_arguments_mean_the_same_as_flags():

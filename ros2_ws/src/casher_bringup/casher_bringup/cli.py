@@ -73,11 +73,16 @@ def usage(noun=""):
 
 
 def find(argv):
-    """argv -> (the command's words, what follows them), or None when no command starts it."""
+    """argv -> (the command's words, what follows them), or None when no command starts it.
+
+    Of a command whose word begins others, too, only arguments can follow: a bare word is another command, misspelled.
+    """
     for words in sorted(COMMANDS, key=len, reverse=True):
         parts = words.split()
         if argv[: len(parts)] == parts:
-            return words, argv[len(parts) :]
+            rest = argv[len(parts) :]
+            bare = rest and not rest[0].startswith("-") and ":=" not in rest[0]
+            return None if bare and any(other.startswith(f"{words} ") for other in COMMANDS) else (words, rest)
     return None
 
 
