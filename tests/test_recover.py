@@ -188,7 +188,7 @@ def test_a_bag_that_is_being_written_is_refused(tmp_path):
 )
 def test_what_is_no_bag_is_refused_and_says_why(tmp_path, make, says, capsys):
     make(tmp_path / "bag")
-    assert main(RecoverArgs(tmp_path / "bag")) == 1
+    assert main(RecoverArgs(tmp_path / "bag")) == 2
     assert says in capsys.readouterr().err
 
 

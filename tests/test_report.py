@@ -131,6 +131,17 @@ def test_several_kitchens_have_their_own_numbers_and_a_total_over_them(tmp_path,
     assert "2 kitchens" in page and "different evaluations" not in page
 
 
+def test_names_of_kitchens_are_whole_however_narrow_the_terminal_is(tmp_path, monkeypatch, capsys):
+    kitchens = [f"{'the_same_long_name_of_a_kitchen' * 2}_{number}" for number in (1, 2)]
+    for number, kitchen in enumerate(kitchens):
+        write_episode(tmp_path / str(number), episode(index=number, kitchen=kitchen, steps=1), points=50)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(ReportArgs(tmp_path)) == 0
+    rows = capsys.readouterr().out.partition("over 2 kitchens")[2].splitlines()
+    names = "".join(row.split("  ")[0] for row in rows)
+    assert all(kitchen in names for kitchen in kitchens)
+
+
 def test_two_versions_within_a_group_are_named(tmp_path, capsys):
     write_episode(tmp_path / "a", episode(steps=1), points=100)
     write_episode(tmp_path / "b", episode(steps=1, episode_id="other", software="later"), points=100)
@@ -186,7 +197,7 @@ def test_text_from_a_bag_is_no_markup(tmp_path, capsys):
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir()])
 def test_a_folder_without_bags_is_refused(tmp_path, make, capsys):
     make(tmp_path / "empty")
-    assert main(ReportArgs(tmp_path / "empty")) == 1
+    assert main(ReportArgs(tmp_path / "empty")) == 2
     assert "casher report:" in capsys.readouterr().err
 
 

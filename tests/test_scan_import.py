@@ -135,5 +135,5 @@ def test_a_wrong_name_is_refused_before_anything_is_read(arguments, tmp_path):
 
 def test_the_command_says_why_it_refuses(tmp_path, capsys):
     (tmp_path / "scan.glb").write_bytes(b"")
-    assert main(ImportArgs(tmp_path / "scan.glb", tmp_path / "a", synthetic=True)) == 1
+    assert main(ImportArgs(tmp_path / "scan.glb", tmp_path / "a", synthetic=True)) == 2
     assert "refused: scan.glb is empty" in capsys.readouterr().err

@@ -109,10 +109,10 @@ def test_a_browser_shows_the_demo_kitchen_from_all_sides_and_files_stay_as_they_
 
 
 def test_showing_what_is_no_twin_fails_with_a_sentence(tmp_path, capsys):
-    assert show(ShowArgs(tmp_path, png=tmp_path / "a.png")) == 1
+    assert show(ShowArgs(tmp_path, png=tmp_path / "a.png")) == 2
     assert "no twin.yaml" in capsys.readouterr().err
     folder = write_twin(small_twin(), tmp_path / "kitchen")
-    assert show(ShowArgs(tmp_path, png=tmp_path / "a.png")) == 1
+    assert show(ShowArgs(tmp_path, png=tmp_path / "a.png")) == 2
     assert f"name {folder}" in capsys.readouterr().err
-    assert show(ShowArgs(folder, png=tmp_path / "none" / "a.png", size=(8, 6))) == 1
+    assert show(ShowArgs(folder, png=tmp_path / "none" / "a.png", size=(8, 6))) == 2
     assert "cannot write the picture" in capsys.readouterr().err

@@ -37,7 +37,8 @@ def test_the_operators_word_arrives_and_the_answer_is_shown_even_without_a_home_
 def test_a_run_that_is_not_there_is_named_by_its_domain(ros_domain):
     done = casher("stop")
     assert done.returncode == 1 and f"nobody offers /casher/stop on ROS domain {ros_domain}" in done.stderr
-    assert "ROS_DOMAIN_ID must be a number, got 'x'" in casher("stop", ROS_DOMAIN_ID="x").stderr
+    nowhere = casher("stop", ROS_DOMAIN_ID="x")
+    assert nowhere.returncode == 2 and "ROS_DOMAIN_ID must be a number, got 'x'" in nowhere.stderr
 
 
 def test_without_a_domain_the_one_evaluation_of_this_machine_is_meant(monkeypatch):

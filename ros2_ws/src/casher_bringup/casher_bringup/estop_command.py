@@ -69,7 +69,7 @@ def main(_):
         domain = chosen_domain()
     except ValueError as error:
         print(f"casher: {error}", file=sys.stderr)
-        return 1
+        return 2
     os.environ.update(environment())
     # Our own signals: rclpy's would take the means to stop the arm away before it has been stopped.
     rclpy.init(

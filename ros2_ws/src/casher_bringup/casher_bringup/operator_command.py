@@ -71,7 +71,7 @@ def _ask(service_type, name, request, accepted):
         domain = chosen_domain()
     except ValueError as error:
         errors.print(f"casher: {error}", style="red")
-        return 1
+        return 2
     os.environ.update(environment())
     # No log file: this must work without a home folder, too.
     rclpy.init(args=["--ros-args", "--disable-external-lib-logs"], domain_id=domain)

@@ -186,12 +186,12 @@ def _aborted(mcap, last_episode, last_ns):
 
 
 def main(args):
-    """`casher bag recover FOLDER`; 0 when the bag is readable now."""
+    """`casher bag recover FOLDER`; 0: the bag is readable now; 2: it is none, or nothing can be recovered."""
     try:
         recovered = recover(args.folder)
     except BagError as error:
         print(f"casher bag recover: {error}", file=sys.stderr)
-        return 1
+        return 2
     print(f"{args.folder}: " + ("recovered" if recovered.changed else "is fine, nothing was changed"))
     for topic, (count, seconds) in recovered.topics.items():
         print(f"  {topic}: {count} messages over {seconds:.1f} s")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from tyro.conf import Positional
 
 from casher_bringup.episode_bags import read_episodes
@@ -35,22 +35,22 @@ class ReportArgs:
 
 
 def main(args):
-    """0: written; 1: there is no bag, or the report cannot be written."""
+    """0: written; 2: there is no bag, or the report cannot be written."""
     errors = Console(stderr=True, highlight=False)
     if not args.directory.is_dir():
         errors.print(f"casher report: {escape(str(args.directory))} is not a folder", style="red")
-        return 1
+        return 2
     bags = read_episodes(args.directory)
     if not bags:
         errors.print(f"casher report: there is no bag under {escape(str(args.directory))}", style="red")
-        return 1
+        return 2
     summary = summarise(bags, args.directory)
     try:
         _write(args.directory / "report.json", json.dumps(summary, indent=1) + "\n")
         _write(args.directory / "report.html", page(summary, {bag.name: bag.pictures for bag in bags}, TIME_NAMES))
     except OSError as error:
         errors.print(f"casher report: cannot write {escape(str(error.filename))}: {error.strerror}", style="red")
-        return 1
+        return 2
     if args.json:
         sys.stdout.write(json.dumps(summary, indent=1) + "\n")
     else:
@@ -75,7 +75,7 @@ def print_summary(console, summary):
         console.print(f"[yellow]not counted: {escape(problem['bag'])}: {escape(problem['problem'])}[/yellow]")
     if not summary["groups"]:
         console.print("[yellow]no episode to report on[/yellow]")
-    console.print(f"\n{escape(summary['directory'])}/report.html and report.json")
+    console.print(f"\n{escape(summary['directory'])}/report.html and report.json", soft_wrap=True)
 
 
 def remarks(group):
@@ -100,7 +100,8 @@ def remarks(group):
 
 
 def _successes(group, parts):
-    table = Table("", "success", "rate", "95% Wilson", "95% Clopper-Pearson", box=None, pad_edge=False)
+    names = "", "success", "rate", "95% Wilson", "95% Clopper-Pearson"
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None, pad_edge=False)
 
     def row(label, rate, style=None):
         share = "-" if rate["rate"] is None else f"{rate['rate']:.0%}"

@@ -107,7 +107,7 @@ def import_scan(args, progress=lambda step, fraction: None):
 
 
 def main(args):
-    """Entry point of `casher scan import`."""
+    """Entry point of `casher scan import`; 2 when the scan or an argument is refused."""
     from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
     try:
@@ -121,7 +121,7 @@ def main(args):
             bar.update(task, description="done", completed=len(STEPS))
     except (ScanError, TwinError) as error:
         print(f"refused: {error}", file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         return 130

@@ -44,14 +44,14 @@ class ShowArgs:
 
 
 def main(args):
-    """Entry point of `casher twin show`."""
+    """Entry point of `casher twin show`; 2 when there is no such twin, or the picture cannot be written."""
     try:
         twin = load_twin(args.folder)
         drawn = {body.name: visual_meshes(twin, args.folder, body) for body in twin.bodies}
         pieces = {body.name: coloured_pieces(twin, args.folder, body) for body in twin.bodies}
     except (TwinError, MeshError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return 2
     if args.png is not None:
         shown = pieces if args.collision else drawn
         meshes = [mesh for of_body in shown.values() for mesh in of_body] + list(marks(twin).values())
@@ -59,7 +59,7 @@ def main(args):
             Image.fromarray(picture(meshes, args.eye, args.target, *args.size)).save(args.png)
         except (OSError, ValueError) as error:
             print(f"cannot write the picture: {error}", file=sys.stderr)
-            return 1
+            return 2
         print(f"wrote {args.png}")
         return 0
     return _serve(twin, drawn, pieces, args)
