@@ -4,7 +4,9 @@ For one set of types each: nothing is left to compile in the middle of an episod
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
+
+from casher_perception.compiled import compiled
 
 BLOCK = 8
 """Edge of a block of voxels; a power of two."""
@@ -24,7 +26,7 @@ _ROOM, _USED, _CELLS, _SUMS = types.int32[::1], types.int64[::1], types.int32[:,
 
 def _compiled(result, *arguments):
     # No fastmath: it may assume away the NaN that the comparisons with the box are there to drop.
-    return njit([result(*arguments)], cache=True, nogil=True, boundscheck=False)
+    return compiled([result(*arguments)], boundscheck=False)
 
 
 @_compiled(types.int64, _DEPTH, _IMAGE, _LINES, _LINES, _VECTOR, _VECTOR, _VECTOR, _OUT_POINTS, _OUT_COLOURS)

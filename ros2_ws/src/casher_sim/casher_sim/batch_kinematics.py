@@ -5,8 +5,8 @@ also stops when it has arrived, and comes out bit for bit the same whatever else
 """
 
 import numpy as np
-from numba import njit
 
+from casher_perception.compiled import compiled
 from casher_sim import kinematics
 from casher_sim.kinematics import Kinematics
 
@@ -48,7 +48,7 @@ _POSTURE_GAIN = kinematics._POSTURE_GAIN
 _STEP_LIMIT_RAD = kinematics._STEP_LIMIT_RAD
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _chain_pose(offsets, turns, joints, q, p, R, axes, anchors, scratch):
     """The tcp's position p (3,) and rotation R (3, 3), and each joint's axis and a point on it, (7, 3)."""
     for a in range(3):
@@ -73,7 +73,7 @@ def _chain_pose(offsets, turns, joints, q, p, R, axes, anchors, scratch):
             R[a, 2] = scratch[a, 2]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _forward_all(offsets, turns, joints, q):
     T = np.zeros((len(q), 4, 4))
     axes, anchors, scratch = np.empty((7, 3)), np.empty((7, 3)), np.empty((3, 3))
@@ -84,7 +84,7 @@ def _forward_all(offsets, turns, joints, q):
     return T
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _error(T, p, R, error):
     """Of a pose: translation and rotation vector, (6,), in the base frame."""
     E = np.zeros((3, 3))
@@ -99,7 +99,7 @@ def _error(T, p, R, error):
     error[3], error[4], error[5] = factor * x, factor * y, factor * z
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _solve(A, b):
     """b (6,) becomes A^-1 b for a symmetric, positive definite A (6, 6), which is overwritten: Cholesky."""
     for i in range(6):
@@ -118,7 +118,7 @@ def _solve(A, b):
         b[i] /= A[i, i]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _inverse_all(offsets, turns, joints, T, q_posture, low, high, iterations, q, converged):
     axes, anchors, scratch = np.empty((7, 3)), np.empty((7, 3)), np.empty((3, 3))
     p, R = np.empty(3), np.empty((3, 3))

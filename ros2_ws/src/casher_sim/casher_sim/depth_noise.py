@@ -18,9 +18,9 @@ textured by the projector whatever their colour, nothing shines.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from casher_perception.camera_model import DEPTH_UNIT_M
+from casher_perception.compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def noisy_depth(depth, intrinsics, generator, config):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _seen(depth, cx, native_per_pixel, focal_times_baseline, native_width, tolerance):
     """(H, W) bool: whether the right imager sees it too. There a pixel lies at its column less its disparity."""
     height, width = depth.shape
@@ -117,7 +117,7 @@ def _seen(depth, cx, native_per_pixel, focal_times_baseline, native_width, toler
     return seen
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _matched(
     depth, seen, error, chance, mix, focal_times_baseline, std, quantum, most, reach, jump, hole, flying,
     fx, fy, cx, cy, grazing_cosine,
@@ -151,7 +151,7 @@ def _matched(
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _across_edge(depth, v, u, reach, jump):
     """Depth of the other side of an edge within reach, 0 where there is none."""
     height, width = depth.shape
@@ -166,7 +166,7 @@ def _across_edge(depth, v, u, reach, jump):
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _cosine(depth, v, u, fx, fy, cx, cy):
     """Of the angle between the surface's normal and the ray, from the flatter of both neighbours each way."""
     height, width = depth.shape
@@ -180,7 +180,7 @@ def _cosine(depth, v, u, fx, fy, cx, cy):
     return z / np.sqrt((nx * nx + ny * ny + nz * nz) * (x * x + y * y + 1.0))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _slope(z, before, after):
     a = z - before if before > 0 else np.inf
     b = after - z if after > 0 else np.inf

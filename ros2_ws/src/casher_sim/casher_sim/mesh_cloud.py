@@ -4,8 +4,8 @@ Points are drawn once, in the frames that they move with; a cloud is a stretch o
 """
 
 import numpy as np
-from numba import njit
 
+from casher_perception.compiled import compiled
 from casher_sim.light import Light
 from casher_sim.surface_points import sample_surface
 from casher_sim.visible_parts import stacked_colours, stacked_poses
@@ -67,7 +67,7 @@ class CloudPool:
         return points, colours
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _take(
     pool, normals, pool_colours, frame, start, T_base_frame, recolour, low, high, lamp, ambient, gains, points, colours
 ):

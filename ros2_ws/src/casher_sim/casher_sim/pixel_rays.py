@@ -6,7 +6,8 @@ e_b and e_c likewise are not negative, V = a.(b x c); at the depth t = 1 / (e_a 
 """
 
 import numpy as np
-from numba import njit
+
+from casher_perception.compiled import compiled
 
 NOTHING = -1
 """In the place of a triangle's index: the ray hit none."""
@@ -17,7 +18,7 @@ _SLACK = 1e-9
 """Of the e [1/m], for rounding: no ray slips between two triangles."""
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def place(vertices, frame_of_vertex, T_camera_frame, placed):
     """Write vertices (V, 3) [m], each in its own frame, as placed (V, 3) in the camera's; T_camera_frame (L, 4, 4)."""
     for i in range(len(vertices)):
@@ -27,7 +28,7 @@ def place(vertices, frame_of_vertex, T_camera_frame, placed):
             placed[i, r] = T[r, 0] * x + T[r, 1] * y + T[r, 2] * z + T[r, 3]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def cast(placed, triangles, chosen, fx, fy, cx, cy, depth, hit, weights):
     """Keep the nearest hit of every pixel: depth (H, W) [m], hit (H, W) triangle, weights (H, W, 2) of corners b, c.
 
@@ -89,7 +90,7 @@ def cast(placed, triangles, chosen, fx, fy, cx, cy, depth, hit, weights):
                     weights[v, u, 0], weights[v, u, 1] = eb * t, ec * t
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _span(slope, offset, low, high):
     """low .. high cut down to where slope * x + offset >= 0."""
     if slope > 0:
@@ -99,7 +100,7 @@ def _span(slope, offset, low, high):
     return (low, high) if offset >= 0 else (np.inf, -np.inf)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def shade(
     placed, triangles, part_of_triangle, corner_colours, corner_uv, texels, textures, recolour, lamp, ambient, gains,
     background, hit, weights, image,

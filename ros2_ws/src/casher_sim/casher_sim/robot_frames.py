@@ -4,8 +4,8 @@ import functools
 
 import mujoco
 import numpy as np
-from numba import njit
 
+from casher_perception.compiled import compiled
 from casher_sim import robot
 
 _FIXED, _HINGE, _SLIDE = 0, 1, 2
@@ -54,7 +54,7 @@ def robot_frames():
     return RobotFrames(robot.robot_spec().compile())
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _forward(positions, parents, T_parent_link, kinds, joints, axes, anchors):
     n = len(parents)
     T = np.zeros((len(positions), n, 4, 4))
@@ -87,7 +87,7 @@ def _forward(positions, parents, T_parent_link, kinds, joints, axes, anchors):
     return T
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _product(a, b):
     # Nine dot products: for 3 x 3 a call of BLAS takes longer than the work.
     out = np.empty((3, 3))
@@ -97,7 +97,7 @@ def _product(a, b):
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _rotation(axis, angle):
     """Rodrigues' formula."""
     x, y, z = axis

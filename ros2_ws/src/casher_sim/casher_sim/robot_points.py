@@ -4,8 +4,8 @@ The cameras see the arm half hidden and as well as they are calibrated; these po
 """
 
 import numpy as np
-from numba import njit
 
+from casher_perception.compiled import compiled
 from casher_sim.robot_frames import robot_frames
 from casher_sim.surface_points import sample_surface
 from casher_sim.visible_parts import robot_parts
@@ -31,7 +31,7 @@ class ArmPoints:
         return posed.reshape(*T.shape[:-3], *posed.shape[1:])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _posed(points, link, T):
     out = np.empty((len(T), len(points), 3), np.float32)
     for b in range(len(T)):

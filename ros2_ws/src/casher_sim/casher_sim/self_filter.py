@@ -5,9 +5,9 @@ import functools
 import mujoco
 import numpy as np
 import open3d as o3d
-from numba import njit
 from scipy.spatial import ConvexHull
 
+from casher_perception.compiled import compiled
 from casher_sim import robot
 from casher_sim.robot_frames import robot_frames
 from casher_sim.robot_points import POINT_DETAIL_M
@@ -98,7 +98,7 @@ def _inside_hulls(model, body, at):
     return inside
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _off(points, T, margin, grid, first, shapes, lows):
     keep = np.ones(points.shape[:2], np.bool_)
     cells = np.float32(1.0 / _CELL_M)
@@ -128,6 +128,6 @@ def _off(points, T, margin, grid, first, shapes, lows):
     return keep
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _mix(p, q, share):
     return p + (q - p) * share
