@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from casher_franka.arm import HOME_JOINTS, ArmFault
-from casher_franka.driver import HandMeasured, Measured
+from casher_franka.driver import HandMeasured, Measured, NoPlan
 from casher_franka.franka_arm import FrankaArm
 from casher_franka.franka_hand import FrankaHand
 from casher_franka.kinematics import tcp_pose
@@ -71,6 +71,26 @@ def test_an_arm_that_is_held_far_from_its_target_says_so_and_by_how_much(held):
     with pytest.raises(ArmFault, match=r"not_settled: something holds the arm, 0\.025 m from its target"):
         arm.move_to(shifted(arm, -0.03))
     assert arm.move_to(shifted(arm, 0.03)).fault == ""
+
+
+def test_an_arm_that_has_moved_does_not_say_that_its_target_was_refused(held, monkeypatch):
+    driver, arm = held
+    begin_pose = driver.begin_pose
+
+    def once(T_base_tcp, fraction):
+        if driver.commands:
+            raise NoPlan("no trajectory")
+        driver.commands.append("pose")
+        begin_pose(T_base_tcp, fraction)
+
+    monkeypatch.setattr(driver, "begin_pose", once)
+    assert arm.move_to(shifted(arm, -0.007)).fault == ""
+    assert arm.state().T_base_tcp[0, 3] == driver.least_x
+    with pytest.raises(ArmFault, match="unreachable"):
+        arm.move_to(shifted(arm, 0.03))
+    driver.commands.clear()
+    with pytest.raises(ArmFault, match="not_settled: something holds the arm"):
+        arm.move_to(shifted(arm, -0.03))
 
 
 def test_a_user_stop_holds_after_its_release_until_recover(held):
