@@ -8,7 +8,8 @@ from checkpoints import TINY, random_network
 from torch.nn import functional
 
 from casher_policy.checkpoint import save_checkpoint
-from casher_policy.fast_inference import FastNetwork, upsampling_kernel
+from casher_policy.fast_inference import FastNetwork
+from casher_policy.fast_unet import upsampling_kernel
 from casher_policy.task import task_named
 
 LOW, HIGH = (torch.tensor(corner) for corner in task_named("put_in_sink").crop)
