@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bags import episode, write_episode
 from checkpoints import random_checkpoint
 from graph import Graph
 from rclpy.node import Node
@@ -121,3 +122,12 @@ def test_another_checkpoint_is_compared_only_when_asked_for(bag, tmp_path, capsy
 def test_where_there_is_no_bag_it_says_so(tmp_path, capsys):
     assert main(["policy", "replay", str(tmp_path)]) == 2
     assert f"no bag under {tmp_path}" in capsys.readouterr().err
+
+
+def test_of_a_demonstration_nobody_is_asked_but_a_policy_that_is_named(tmp_path, capsys):
+    write_episode(tmp_path / "bag", episode(policy="human", steps=1), points=100)
+    assert main(["policy", "replay", str(tmp_path)]) == 1
+    assert "this is a demonstration" in capsys.readouterr().out
+    assert main(["policy", "replay", str(tmp_path), "--policy", "random", "--json"]) == 1
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["policy"] == "random" and result["steps"] == result["replayed"]

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from casher_perception.bag_reader import BagError, read_bag
 from casher_policy.action import ACTION_NAMES
-from casher_policy.episode import Episode, episode_from_fields, episode_id
+from casher_policy.episode import HUMAN, Episode, episode_from_fields, episode_id
 from casher_policy.episode_topics import CLOUD_TOPIC, EPISODE_TOPIC, STEP_TOPIC
 from casher_policy.software import software_id
 
 BAGS = "bags"
 """Folder beside the trajectories."""
-POLICY = "human"
-"""Who decides, in the episode's record."""
 
 
 def episode_of(demo, start_ns):
@@ -29,7 +27,7 @@ def episode_of(demo, start_ns):
         object=demo.scene.object,
         side="",
         seed=demo.seed,
-        policy=POLICY,
+        policy=HUMAN,
         checkpoint_id="",
         calibration_id="",
         software=software_id(),

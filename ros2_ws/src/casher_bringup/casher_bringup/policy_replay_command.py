@@ -14,6 +14,7 @@ from tyro.conf import Positional
 from casher_bringup.episode_bags import find_bags
 from casher_bringup.policy_replay import read_recorded, replay
 from casher_perception.bag_reader import BagError
+from casher_policy.episode import HUMAN
 from casher_policy.policies import make_policy
 
 
@@ -65,6 +66,11 @@ def _one(folder, spec):
 
 
 def _policy(spec, episode):
+    if not spec and episode.policy == HUMAN:
+        raise ValueError(
+            "this is a demonstration: a person decided, there is no policy to ask; name one with --policy to see "
+            "where it would have done the same"
+        )
     policy = make_policy(spec or episode.policy, episode.task, episode.robot)
     if not spec and policy.checkpoint_id != episode.checkpoint_id:
         raise ValueError(

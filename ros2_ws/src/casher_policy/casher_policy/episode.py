@@ -26,6 +26,9 @@ class Outcome(StrEnum):
 JUDGED = (Outcome.SUCCESS, Outcome.FAILURE)
 """Outcomes that count as trials of the policy."""
 
+HUMAN = "human"
+"""In place of a policy: a person decided, the episode is a demonstration."""
+
 SIDES = ("left", "right")
 """Of the goal site, seen from the robot, on which the object starts: left is +y."""
 
