@@ -198,6 +198,17 @@ def test_a_line_that_a_crash_tore_off_is_named_and_the_ledger_goes_on(tmp_path, 
         Effort("a", "", "scan", float("nan"))
 
 
+def test_names_in_the_ledgers_table_are_whole_however_narrow_the_terminal_is(tmp_path, monkeypatch, capsys):
+    kitchens, ledger = ("the_same_long_name_of_a_kitchen_1", "the_same_long_name_of_a_kitchen_2"), tmp_path / "e.jsonl"
+    for kitchen in kitchens:
+        append_effort(ledger, Effort(kitchen, "put_in_cabinet", "demo", 1234.5, id="x"))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert casher(["demos", "effort", str(ledger)]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:-1]
+    names = "".join(line.split("  ")[0].strip() for line in lines)
+    assert names == "".join(kitchens) and "put_in_cabinet" in lines[0]
+
+
 def test_an_unattended_collection_is_marked_listed_replayed_and_taken_up_again(tmp_path, capsys):
     out = str(tmp_path / "demos")
     collect = ["demos", "collect", "demo", "--expert", "--noise", "0.1", "--out", out, "--object", "bowl"]
@@ -210,7 +221,7 @@ def test_an_unattended_collection_is_marked_listed_replayed_and_taken_up_again(t
     assert len({r["seed"] for r in rows}) == 3
     assert casher(["demos", "list", out]) == 0
     assert "put_in_sink" in capsys.readouterr().out
-    gif = tmp_path / "demo.gif"
+    gif = tmp_path / "films" / "demo.gif"
     assert casher(["demos", "replay", out, "1", "--gif", str(gif), "--every", "20", "--size", "160", "120"]) == 0
     with Image.open(gif) as film:
         assert film.n_frames >= 3 and film.size == (320, 120)
@@ -219,6 +230,9 @@ def test_an_unattended_collection_is_marked_listed_replayed_and_taken_up_again(t
         assert np.abs(first - np.asarray(film.convert("RGB"))).max() > 60
     assert casher(["demos", "replay", out, "9", "--gif", str(gif)]) == 2
     assert "no trajectory 9" in capsys.readouterr().err
+    for wrong in (gif / "in_a_file.gif", tmp_path / "demo.film"):
+        assert casher(["demos", "replay", out, "1", "--gif", str(wrong), "--every", "99", "--size", "16", "12"]) == 2
+        assert "cannot write the film" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

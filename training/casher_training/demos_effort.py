@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from casher_training.effort import Effort, EffortError, append_effort, read_effort
+
+_COLUMNS = ("twin", "task", "kind", "source", "entries", "kept", "human_s", "s/kept")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def main(args):
     if args.json:
         print(json.dumps({"rows": rows, "problems": problems}, indent=1))
     else:
-        table = Table("twin", "task", "kind", "source", "entries", "kept", "human_s", "s/kept", box=SIMPLE_HEAD)
+        table = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
         for row in rows:
             each = f"{row['human_s'] / row['kept']:.1f}" if row["kept"] else ""
             shown = (row["twin"], row["task"], row["kind"], row["source"], str(row["entries"]), str(row["kept"]))

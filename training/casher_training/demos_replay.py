@@ -25,7 +25,7 @@ class ReplayArgs:
     index: tyro.conf.Positional[int]
     """Which, as `casher demos list` counts."""
     gif: Path
-    """File to write."""
+    """File to write; its folder is made."""
     twin: str = ""
     """Folder of its twin; not needed for the kitchen 'demo'."""
     size: tuple[int, int] = (320, 240)
@@ -37,7 +37,7 @@ class ReplayArgs:
 
 
 def main(args):
-    """Entry point of `casher demos replay`."""
+    """Entry point of `casher demos replay`; 2 when there is no such trajectory, or the film cannot be written."""
     try:
         if args.every < 1:
             raise ValueError(f"every must be at least 1, got {args.every}")
@@ -47,7 +47,12 @@ def main(args):
     except (ValueError, IndexError) as error:
         print(error, file=sys.stderr)
         return 2
-    write_gif(args.gif, frames, args.frame_ms)
+    try:
+        args.gif.parent.mkdir(parents=True, exist_ok=True)
+        write_gif(args.gif, frames, args.frame_ms)
+    except (OSError, ValueError) as error:  # a folder that cannot be made, no such kind of picture
+        print(f"cannot write the film: {error}", file=sys.stderr)
+        return 2
     print(f"wrote {args.gif}: {len(frames)} pictures of {len(trajectory)} actions")
     return 0
 

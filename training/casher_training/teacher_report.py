@@ -1,11 +1,13 @@
 """A teacher's evaluation as a table."""
 
-from rich.table import Table
+from rich.table import Column, Table
+
+_COLUMNS = ("twin", "success", "rate", "95% Wilson", "median steps", "failures")
 
 
 def table(evaluation):
     """TeacherEvaluation -> rich table: a row for each twin, and one for all."""
-    rows = Table("twin", "success", "rate", "95% Wilson", "median steps", "failures", box=None, pad_edge=False)
+    rows = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
     for result in [*evaluation.twins, evaluation.overall]:
         low, high = result.interval
         rows.add_row(
