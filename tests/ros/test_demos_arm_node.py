@@ -33,6 +33,7 @@ def arm(graph):
 
 def test_keys_move_the_arm_and_what_it_measured_is_kept_when_the_person_says_it_succeeded(arm, graph, tmp_path):
     sim, demo = arm
+    assert graph.wait(lambda: demo.rehearsed)  # with what is saved as an fr3's: the person is told
     with TrajectoryStore(tmp_path, "a") as store:
         collection = Collection(demo, store, tmp_path / "effort.jsonl", iter([0, 1]), 1)
         collection.press(Action.PLUS_Y)
@@ -47,7 +48,8 @@ def test_keys_move_the_arm_and_what_it_measured_is_kept_when_the_person_says_it_
         collection.press(keys.UNDO)
         assert "cannot be undone" in collection.message and demo.steps == 3
 
-        demo.stop()
+        collection.stop()
+        assert collection.message == "STOP: V lets the arm move again"
         assert graph.wait(lambda: sim._arm.state().fault == "stopped")
         collection.press(Action.PLUS_Z)
         assert "stopped" in collection.message and demo.steps == 3
@@ -63,6 +65,23 @@ def test_keys_move_the_arm_and_what_it_measured_is_kept_when_the_person_says_it_
     assert kept.observations[1, 14] - kept.observations[0, 14] == pytest.approx(0.03, abs=0.003)
     assert np.isnan(kept.object_poses).all() and np.isnan(kept.observations[:, :7]).all()
     assert np.isfinite(kept.observations[:, 7:16]).all() and np.isfinite(kept.robot_joints).all()
+
+
+def test_clouds_of_an_arm_whose_clock_is_behind_are_not_taken_for_fresh_ones(arm, tmp_path, monkeypatch):
+    _, demo = arm
+    execute = demo._arm.execute
+
+    def behind(*args):
+        result = execute(*args)
+        result.settled.sec -= 5
+        return result
+
+    with TrajectoryStore(tmp_path, "a") as store:
+        collection = Collection(demo, store, tmp_path / "effort.jsonl", iter([0]), 1)
+        collection.press(keys.HOME)
+        monkeypatch.setattr(demo._arm, "execute", behind)
+        collection.press(Action.PLUS_Y)
+        assert "set its clock" in collection.message and demo.steps == 0
 
 
 def test_an_episode_that_was_saved_is_not_saved_again_when_the_arm_falls_silent(arm, tmp_path):

@@ -173,6 +173,26 @@ def test_the_arm_does_not_go_home_for_a_demonstration_that_the_disk_has_no_room_
     assert np.array_equal(before, kitchen.sim._world.joints)
 
 
+def test_while_a_demonstration_waits_to_be_saved_the_arm_is_not_moved_unrecorded(driven, monkeypatch):
+    kitchen, demo, collection = driven
+    collection.press(A.PLUS_Y)
+    assert demo.steps == 1, collection.message
+    before = kitchen.sim._world.joints.copy()
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(TrajectoryStore, "append", full)
+    collection.press(keys.SAVE)
+    assert "enter tries again" in collection.message
+    collection.press(A.PLUS_Y)
+    assert "its bag is closed: enter saves it" in collection.message and demo.steps == 1
+    assert np.array_equal(before, kitchen.sim._world.joints)
+    monkeypatch.undo()
+    collection.press(keys.SAVE)
+    assert collection.done and not collection.remarks
+
+
 def test_when_the_recorder_fails_the_person_is_told_at_once_and_when_saving(driven):
     kitchen, demo, collection = driven
     collection.press(A.PLUS_Y)

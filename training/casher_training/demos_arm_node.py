@@ -22,7 +22,8 @@ from casher_msgs.msg import RobotState
 from casher_perception.conversions import stamp_ns
 from casher_perception.spinning import Spinning
 from casher_policy.asking import Asker
-from casher_policy.episode_loop import EpisodeFault, Executed
+from casher_policy.episode_loop import EpisodeFault, Executed, require_clock
+from casher_policy.episode_topics import TRUTH_TOPIC
 from casher_policy.policy_node import ArmClient
 from casher_policy.software import software_id
 from casher_policy.step_gate import FreshGate
@@ -37,8 +38,8 @@ from casher_training.scenes import place
 from casher_training.trajectory import Trajectory, action_set
 from casher_training.twin_version import place_hash
 
-ANSWER_S, ACTION_S, HOME_S = 5.0, 15.0, 60.0
-"""[s] an arm node is given to say anything, to carry out an action, to go to its start pose."""
+ANSWER_S, ACTION_S, HOME_S = 5.0, 30.0, 60.0
+"""[s] an arm node is given to say anything, to carry out an action and correct its pose, to go to its start pose."""
 LATE_S = 3.0
 """[s] after the key the arm does not set out for its start pose any more."""
 
@@ -77,18 +78,21 @@ class ArmDemo:
         executor = MultiThreadedExecutor(num_threads=5, context=self._context)
         executor.add_node(self._node)
         self._spinning = Spinning(executor, name="casher demos")
-        if not self._arm.wait_ready(ANSWER_S, self._closing.is_set):
-            domain = os.environ.get("ROS_DOMAIN_ID", "0")
-            self.close()
-            raise DemoError(
-                f"nobody offers /casher/execute_action on ROS domain {domain}: start the arm node, and set "
-                "ROS_DOMAIN_ID to its domain"
-            )
         try:
+            if not self._arm.wait_ready(ANSWER_S, self._closing.is_set):
+                raise DemoError(
+                    f"nobody offers /casher/execute_action on ROS domain {os.environ.get('ROS_DOMAIN_ID', '0')}: start "
+                    "the arm node, and set ROS_DOMAIN_ID to its domain"
+                )
             self._recorder.require()
-        except DemoError:
+        except BaseException:  # Ctrl-C, too
             self.close()
             raise
+
+    @property
+    def rehearsed(self):
+        """Whether the arm is the simulator's: it tells what no arm knows."""
+        return self._node.count_publishers(TRUTH_TOPIC) > 0
 
     @property
     def steps(self):
@@ -111,6 +115,8 @@ class ArmDemo:
         """The arm goes to its start pose, and the episode begins there -> what the person should know of it."""
         pressed_s = time.monotonic()
         self._actions, self._homed = [], False  # whatever comes of it, the last episode does not go on
+        for name in ("stop", "home"):  # an arm that cannot be told to stop is not told to move
+            self._require(name)
         self.discard()
         self._recorder.require()
         if (late_s := time.monotonic() - pressed_s) > LATE_S:  # nobody expects a motion that long after a key
@@ -137,12 +143,14 @@ class ArmDemo:
         self._sight = self._settled_ns = None
         try:
             result = self._arm.execute(ExecuteAction.Goal(action=int(action)), ACTION_S, self._closing.is_set)
+            settled_ns = stamp_ns(result.settled)
+            if result.success or result.refused:
+                require_clock(settled_ns, decided_ns)
         except EpisodeFault as fault:
             raise DemoError(f"the arm: {fault}") from None
         if not result.success and not result.refused:
             raise DemoError(f"the arm: {result.fault or 'the action ended without success, refusal or fault'}")
         action_s = (self._now_ns() - decided_ns) * 1e-9
-        settled_ns = stamp_ns(result.settled)
         observation, state, self._vector = self._measured(settled_ns)
         self._actions.append(int(action))
         self._observations.append(observation)
@@ -157,8 +165,11 @@ class ArmDemo:
             self._see()
 
     def stop(self):
-        """The arm stands still, at once; any thread. It moves again after `recover`."""
+        """The arm stands still, at once; any thread -> what the person should know. It moves again after `recover`."""
         self._services["stop"].call_async(Trigger.Request())
+        if not self._services["stop"].service_is_ready():
+            return "STOP WAS NOT HEARD: nobody offers /casher/stop; press the robot's own button"
+        return "STOP: V lets the arm move again"
 
     def recover(self):
         """Let the arm move again; where it stands now is the state before the next action."""
@@ -245,13 +256,16 @@ class ArmDemo:
     def _heard(self, message):
         self._gate.offer(stamp_ns(message.header.stamp), message, self._now_ns())
 
-    def _call(self, name, timeout_s):
-        client = self._services[name]
-        if not client.wait_for_service(ANSWER_S):
+    def _require(self, name):
+        if not self._services[name].wait_for_service(ANSWER_S):
             raise DemoError(f"nobody offers /casher/{name}: is the arm node still running?")
+
+    def _call(self, name, timeout_s):
+        self._require(name)
+        client, renew = self._services[name], self._arm.renew_lease
         try:
             answer = self._asker.result_of(
-                lambda: client.call_async(Trigger.Request()), timeout_s, f"/casher/{name}", self._arm.renew_lease
+                lambda: client.call_async(Trigger.Request()), timeout_s, f"/casher/{name}", renew
             )
         except TimeoutError as error:
             raise DemoError(str(error)) from None

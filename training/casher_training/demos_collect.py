@@ -1,5 +1,6 @@
 """`casher demos collect`: demonstrations by a person at the keyboard, or by the scripted expert."""
 
+import contextlib
 import itertools
 import sys
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from casher_sim.place import PlaceError, check_task
 from casher_training.effort import Effort, append_effort
 from casher_training.scenes import Scene, place, setting_of
 from casher_training.trajectories import TrajectoryStore
-from casher_training.trajectory import ROBOTS, TrajectoryError, action_set
+from casher_training.trajectory import ROBOTS, SIMULATED, TrajectoryError, action_set
 from casher_training.twin_version import place_hash
 
 LEDGER = "effort.jsonl"
@@ -150,22 +151,25 @@ def _by_person(args, scene, store, ledger, seeds, missing, console):
     from casher_training.scene_drawing import SceneDrawing
 
     setting = setting_of(scene)
-    demo = _demo(args, scene)
-    collection = page = None
-    try:
+    with contextlib.ExitStack() as leaving:
+        demo = _demo(args, scene)
+        leaving.callback(demo.close)
+        if demo.robot != SIMULATED and demo.rehearsed:
+            console.print(
+                f"The arm is the simulator's: this is a rehearsal. What is saved says {demo.robot} all the same, so "
+                "keep it in a folder of its own",
+                style="yellow",
+            )
         collection = Collection(demo, store, ledger, seeds, missing)
+        leaving.callback(collection.close)
         drawing = SceneDrawing(setting.place, setting.object_model, ROBOT_DETAIL_M)
         page = DemoPage(collection, drawing, args.host, args.port)
+        leaving.callback(page.close)
         print(f"give demonstrations at http://localhost:{page.port}; Ctrl-C ends it", flush=True)
-        page.run()
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-    finally:
-        if page is not None:
-            page.close()
-        if collection is not None:
-            collection.close()
-        demo.close()
+        try:
+            page.run()
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
     for remark in collection.remarks:
         console.print(remark, style="yellow", markup=False)
     console.print(f"{collection.saved} demonstrations saved, {missing} were wanted, in {args.out}", markup=False)

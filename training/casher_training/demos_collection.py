@@ -41,6 +41,10 @@ class Collection:
             self.message = f"cannot write: {error}"
         self.presses += 1
 
+    def stop(self):
+        """A real arm stands still, at once; any thread, also while a key is carried out."""
+        self.message = self.demo.stop()
+
     def close(self):
         """The time since the last demonstration goes to the ledger; what is not saved is gone."""
         self._note_effort("")

@@ -95,7 +95,7 @@ class DemoPage:
         @bound.on_trigger
         async def _(_):
             if command == keys.STOP:
-                self._collection.demo.stop()
+                self._collection.stop()
             elif self._idle.is_set():
                 self._idle.clear()
                 self._commands.put(command)

@@ -142,7 +142,9 @@ class DemoRecorder:
 
     def require_recording(self):
         """DemoError when nothing more is being recorded of this episode."""
-        if self.is_open and not self._stop.service_is_ready():
+        if not self.is_open:
+            raise DemoError("its bag is closed: enter saves it, X discards it")
+        if not self._stop.service_is_ready():
             self._failure = self._failure or AWAY
         if self._failure:
             raise DemoError(

@@ -141,9 +141,7 @@ def _one_step(policy, index, settled_ns, apparatus):
     begin = time.perf_counter()
     executed = apparatus.execute(decision.action)
     action_s = time.perf_counter() - begin
-    early_s = (decided_ns - executed.settled_ns) * 1e-9
-    if early_s > CLOCK_SLACK_S:
-        raise EpisodeFault("arm", f"it says that it settled {early_s:.1f} s before it was asked to move: set its clock")
+    require_clock(executed.settled_ns, decided_ns)
     return Step(
         index=index,
         decision=decision,
@@ -156,3 +154,10 @@ def _one_step(policy, index, settled_ns, apparatus):
         action_s=action_s,
         executed=executed,
     )
+
+
+def require_clock(settled_ns, asked_ns):
+    """EpisodeFault when an arm says that it settled long before it was asked to move, both [ns since the epoch]."""
+    early_s = (asked_ns - settled_ns) * 1e-9
+    if early_s > CLOCK_SLACK_S:
+        raise EpisodeFault("arm", f"it says that it settled {early_s:.1f} s before it was asked to move: set its clock")

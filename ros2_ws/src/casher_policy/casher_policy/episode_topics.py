@@ -6,9 +6,11 @@ CLOUD_TOPIC = "/casher/points"
 STEP_TOPIC = "/casher/policy_step"
 STATE_TOPIC = "/casher/robot_state"
 DIAGNOSTICS_TOPIC = "/diagnostics"
+TRUTH_TOPIC = "/sim/state"
+"""Of the simulator alone."""
 EPISODE_TOPICS = (
     *(CLOUD_TOPIC, STEP_TOPIC, STATE_TOPIC, "/casher/tcp_pose", "/joint_states"),
-    *("/tf_static", DIAGNOSTICS_TOPIC, "/sim/state"),
+    *("/tf_static", DIAGNOSTICS_TOPIC, TRUTH_TOPIC),
 )
 """What was seen, decided and done, and the truth where there is one."""
 _STREAMS = ("color/camera_info", "color/image_raw", "aligned_depth_to_color/image_raw")
