@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from casher_policy.action import Action
 from casher_policy.preprocess import Preprocessing
-from casher_policy.task import task_named
+from casher_policy.task import TASKS, task_named
 from casher_sim.batch_expert import BatchExpert
 from casher_training import collector
 from casher_training.clouds import metres
@@ -28,6 +28,8 @@ from casher_training.scenes import DEMO, Scene, environment
 from casher_training.seen_trajectory import COPIES, cloud_seed, shortened, useful_length, view_choice
 from casher_training.student_episodes import decide
 from casher_training.student_eval import agreement
+from casher_training.teacher_config import CPU
+from casher_training.teacher_policy import TeacherHeader, build_policy, save_teacher, weights_of
 from casher_training.trajectories import TrajectoryStore
 from casher_training.workers import Inline
 from tests.checkpoints import random_network
@@ -110,6 +112,20 @@ def test_a_collection_goes_on_where_it_stopped_with_other_episodes(scripted, tmp
         points, colours = clouds.cloud(choice, state_at(one, t), cloud_seed(one.seed, t))
         assert metres(one.clouds.points[t]) == pytest.approx(points, abs=1e-4)
         assert np.array_equal(one.clouds.colours[t], colours)
+
+
+def test_a_teacher_that_never_succeeds_is_given_up_with_the_reasons_and_what_to_do(
+    scripted, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setitem(TASKS, SINK.name, replace(SINK, horizon=4))
+    policy = build_policy(CPU, environment(BOX, SINK.name, 1).single_observation_space)
+    teacher = tmp_path / "teacher.safetensors"
+    save_teacher(teacher, weights_of(policy), TeacherHeader(SINK.name, "released", 21, CPU, [], 0, 0, "a test", "", 0))
+    args = CollectArgs(twins=(Path(DEMO),), out=tmp_path / "out", teacher=teacher, objects="box", per_twin=1)
+    assert collect(args) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "demo box: given up after 8 episodes (never grasped 8), 1 of 1 trajectories are missing" in said
+    assert "the same command would run the same ones again, another --seed runs other episodes" in said
 
 
 def test_results_of_one_kitchen_come_in_their_order_and_no_other_kitchen_waits_for_them():

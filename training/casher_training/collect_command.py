@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from casher_policy.action import ACTION_NAMES
 from casher_policy.preprocess import Preprocessing
@@ -34,6 +34,7 @@ from casher_training.workers import workers_for
 NOISE = 0.1
 SHEET = "clouds.png"
 _SHOWN = 12
+_COLUMNS = ("scene", "there", "made", "missing", "pairs", "episodes", "failures")
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ def main(args):
             for problem in store.problems:
                 console.print(f"[yellow]{escape(problem)}")
             complaint = _run(console, collection, method, calls, workers_of)
-            for problem in collection.problems:
+            given_up = collection.given_up() if method == "teacher" and not complaint else ()
+            for problem in (*collection.problems, *given_up):
                 console.print(f"[yellow]{escape(problem)}")
     except (ValueError, OSError) as error:
         console.print(f"[red]casher collect: {escape(str(error))}")
@@ -244,7 +246,7 @@ def _report(args, collection, picture, wall_s):
         json.dump({"scenes": rows, "picture": picture and str(picture), "wall_s": round(wall_s, 1)}, sys.stdout)
         print()
         return
-    rows = Table("scene", "there", "made", "missing", "pairs", "episodes", "failures", box=None, pad_edge=False)
+    rows = Table(*(Column(name, overflow="fold") for name in _COLUMNS), box=None, pad_edge=False)
     for count in counts:
         failures = ", ".join(f"{reason} {n}" for reason, n in count.failures.most_common())
         numbers = count.there, count.made, count.missing, count.pairs, count.episodes

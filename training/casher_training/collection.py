@@ -29,7 +29,7 @@ class SceneCount:
     pairs: int = 0
     """Of a cloud and a label, in what was made."""
     dropped_steps: int = 0
-    """Of tails in which nothing happened."""
+    """Of tails in which nothing happened, and actions that an arm refused."""
 
     @property
     def missing(self):
@@ -135,6 +135,17 @@ class Collection:
         count.failures.update(harvest.failures)
         count.dropped_steps += harvest.dropped_steps
         self.problems += harvest.problems
+
+    def given_up(self):
+        """After all chunks of a teacher were run: a sentence for each scene in which it succeeded too rarely."""
+        for count in self.counts:
+            if count.missing:
+                reasons = ", ".join(f"{reason} {n}" for reason, n in count.failures.most_common())
+                same = "" if count.made else "the same command would run the same ones again, "
+                yield (
+                    f"{count.name}: given up after {count.episodes} episodes ({reasons}), {count.missing} of "
+                    f"{count.wanted} trajectories are missing: {same}another --seed runs other episodes"
+                )
 
     def _about(self, scene, view):
         plan = self._plan
