@@ -1,4 +1,4 @@
-"""`casher apparatus`: what an evaluation works with, without the evaluation, for whoever drives the arm himself."""
+"""`casher apparatus`: what an evaluation works with, without the evaluation, for a person who drives the arm."""
 
 import os
 import sys
@@ -9,10 +9,8 @@ from rich.markup import escape
 
 from casher_bringup.arguments import ArgumentError, EvalArgs, plan
 from casher_bringup.graph import build_apparatus
-from casher_bringup.runner import RunnerError, claim_domain, last_lines, run
+from casher_bringup.runner import INTERRUPTED, RunnerError, claim_domain, print_end, run
 from casher_perception.rig_trust import MAX_AGE_DAYS
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,8 @@ def main(args):
             f"it\n\n    ROS_DOMAIN_ID={domain} casher demos collect TWIN --robot "
             f"{'fr3' if args.robot == 'sim' else args.robot} --task {args.task} --out demos\n"
         )
+        if checked.viewer_port:
+            console.print(f"viewer: http://localhost:{checked.viewer_port}\n")
         sys.stdout.flush()
         end = run(specs, logs, domain)
     except (ArgumentError, RunnerError, OSError) as error:
@@ -65,10 +65,5 @@ def main(args):
     finally:
         if lock:
             lock.close()
-    if end.died:
-        errors.print(f"\n{escape(end.reason)}; the end of its log:", style="red")
-        for line in last_lines(logs, end.died):
-            errors.print(f"  {escape(line)}")
-    if end.killed:
-        errors.print(f"these nodes did not stop when asked and were killed: {', '.join(end.killed)}", style="yellow")
+    print_end(errors, end, logs)
     return 0 if end.code == INTERRUPTED else end.code

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from casher_bringup.arguments import ArgumentError, EvalArgs, plan
 from casher_bringup.graph import build
-from casher_bringup.runner import RunnerError, claim_domain, last_lines, run
+from casher_bringup.runner import INTERRUPTED, RunnerError, claim_domain, print_end, run
 
 __all__ = ["EvalArgs", "main"]
 
@@ -43,15 +43,9 @@ def main(args):
         _write_run(checked, started, end)
     except OSError as error:
         errors.print(f"cannot write {escape(str(checked.out))}/run.json: {error.strerror}", style="red")
-    if end.died:
-        log = logs / f"{end.died}.log"
-        errors.print(f"\nthe run ended: {escape(end.reason)}; the end of its log, {escape(str(log))}:", style="red")
-        for line in last_lines(logs, end.died):
-            errors.print(f"  {escape(line)}")
-    elif end.code == 130:
+    if end.code == INTERRUPTED and not end.died:
         errors.print("\ninterrupted: the episode that was running is marked aborted, its bag is closed (exit code 130)")
-    if end.killed:
-        errors.print(f"these nodes did not stop when asked and were killed: {', '.join(end.killed)}", style="yellow")
+    print_end(errors, end, logs)
     _report(console, errors, checked.out)
     return end.code
 

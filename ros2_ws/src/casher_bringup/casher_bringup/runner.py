@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from rich.markup import escape
 
 from casher_bringup import run_end
 from casher_bringup.graph import environment
@@ -21,6 +22,7 @@ STOP_SEQUENCE = ((signal.SIGINT, 8.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3
 """Signal, and how long [s] it is given. The recorder closes its bag on the first."""
 DOMAINS = range(20, 101)
 """Above 101 the ports of a domain collide with the ephemeral ones of Linux."""
+INTERRUPTED = 130
 LAST_DOMAIN = 232
 _DOMAIN_LOCK, _RUN_LOCK = "casher-ros-domain-", "casher-evaluation-on-domain-"
 """Names of abstract sockets, which leave no file behind: the domain is taken; an evaluation runs on it."""
@@ -164,7 +166,7 @@ def _watch(running, interrupted):
                 return End(code, f"{spec.name} finished")
             how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
             return End(1, f"node '{spec.name}' {how}", spec.name)
-    return End(130, "interrupted")
+    return End(INTERRUPTED, "interrupted")
 
 
 def _stop(running):
@@ -186,3 +188,14 @@ def last_lines(log_folder, name, count=15):
     """The end of a node's log, for the message that says it died."""
     path = Path(log_folder) / f"{name}.log"
     return path.read_text(errors="replace").splitlines()[-count:] if path.exists() else []
+
+
+def print_end(console, end, log_folder):
+    """Say on a rich Console what was wrong with a run: the node that died, the nodes that had to be killed."""
+    if end.died:
+        log = Path(log_folder) / f"{end.died}.log"
+        console.print(f"\nthe run ended: {escape(end.reason)}; the end of its log, {escape(str(log))}:", style="red")
+        for line in last_lines(log_folder, end.died):
+            console.print(f"  {escape(line)}")
+    if end.killed:
+        console.print(f"these nodes did not stop when asked and were killed: {', '.join(end.killed)}", style="yellow")
