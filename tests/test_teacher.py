@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -7,6 +8,7 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 import pytest
+import ray
 import torch
 from gymnasium.vector import AutoresetMode
 
@@ -168,6 +170,8 @@ def test_a_rollout_and_what_is_collected_are_the_same_in_this_process_in_others_
     on_ray, beside_it = RayActors("local", 1, *arguments), RayActors("local", 1, *seen)
     collected, here = dict(beside_it.each("demonstrations", looks)), Inline(*seen).map("demonstrations", looks)
     beside_it.close()  # as an evaluation does while a training goes on
+    niceness = ray.remote(num_cpus=0)(lambda: os.nice(0))
+    assert ray.get(niceness.remote()) == os.nice(0), "beside other work they would starve"
     for i, harvest in enumerate(here):
         (one,), (other,) = harvest.trajectories, collected[i].trajectories
         assert one.clouds.points.any() and same(vars(one.clouds), vars(other.clouds))
