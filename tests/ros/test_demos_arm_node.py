@@ -57,6 +57,13 @@ def test_keys_move_the_arm_and_what_it_measured_is_kept_when_the_person_says_it_
         collection.press(Action.OPEN)
         assert demo.steps == 4, collection.message
 
+        collection.stop()
+        assert graph.wait(lambda: demo._fault == "stopped")
+        demo._call("recover", 60.0)  # as from another terminal, where one may also have moved the arm
+        assert graph.wait(lambda: not demo._fault)
+        collection.press(Action.PLUS_Y)
+        assert "press the key again" in collection.message and demo.steps == 4
+
         collection.press(keys.SAVE)
         assert collection.done, collection.message
         assert not list(store.trajectories())  # a teacher does not learn from what has no object in it

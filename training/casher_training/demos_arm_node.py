@@ -25,18 +25,14 @@ from casher_policy.asking import Asker
 from casher_policy.episode_loop import EpisodeFault, Executed, require_clock
 from casher_policy.episode_topics import TRUTH_TOPIC
 from casher_policy.policy_node import ArmClient
-from casher_policy.software import software_id
 from casher_policy.step_gate import FreshGate
 from casher_policy.task import task_named
-from casher_sim.environment import PRESETS
 from casher_training.demo_bag import BAGS, episode_of
+from casher_training.demo_trajectory import demo_trajectory
 from casher_training.demos_conversions import measurement
 from casher_training.demos_no_recorder import NoRecorder
 from casher_training.demos_recorder_node import DemoRecorder, Sight
 from casher_training.demos_session import DemoError
-from casher_training.scenes import place
-from casher_training.trajectory import Trajectory, action_set
-from casher_training.twin_version import place_hash
 
 ANSWER_S, ACTION_S, HOME_S = 5.0, 30.0, 60.0
 """[s] an arm node is given to say anything, to carry out an action and correct its pose, to go to its start pose."""
@@ -71,6 +67,7 @@ class ArmDemo:
         }
         self._asker = Asker(self._node, group)
         self._gate, self._closing = FreshGate(), threading.Event()
+        self._fault, self._fault_ns = "", 0
         self._node.create_subscription(RobotState, "/casher/robot_state", self._heard, 10)
         self._recorder = NoRecorder()
         if store is not None:
@@ -120,7 +117,7 @@ class ArmDemo:
         self.discard()
         self._recorder.require()
         if (late_s := time.monotonic() - pressed_s) > LATE_S:  # nobody expects a motion that long after a key
-            raise DemoError(f"cameras and recorder took {late_s:.0f} s to be ready, now they are: press B again")
+            raise DemoError(f"it took {late_s:.0f} s until all was ready to record, now it is: press B again")
         self._call("home", HOME_S)
         self._recorder.begin(episode_of(self, self._now_ns()))
         self._settled_ns = self._now_ns()
@@ -136,6 +133,8 @@ class ArmDemo:
         if self.ended:
             raise DemoError(f"the episode has ended ({self.ended}): save or discard it")
         self._recorder.require_recording()
+        if self._sight and not self._fault and self._fault_ns > self._sight.settled_ns:
+            self._settled_ns = self._sight = None  # who let it move again may have moved it
         if self._sight is None:  # that may take seconds, and nobody expects a motion seconds after a key
             self._see()
             raise DemoError("the state before it had not been seen yet, now it has: press the key again")
@@ -196,34 +195,10 @@ class ArmDemo:
 
     def trajectory(self, source, human_s=0.0, noise=0.0):
         """What happened since the start pose -> Trajectory, its success as the person said."""
-        kitchen, states = place(self.scene.twin), self._states
         rewards = np.zeros(self.steps)
         rewards[-1] = self.success
-        return Trajectory(
-            task=self.task.name,
-            twin=kitchen.name,
-            twin_hash=place_hash(kitchen),
-            object=self.scene.object,
-            seed=self.seed,
-            preset=self.preset,
-            action_set=action_set(PRESETS[self.preset].steps),
-            horizon=self.task.horizon,
-            source=source,
-            robot=self.robot,
-            observations=np.array(self._observations),
-            actions=np.array(self._actions),
-            rewards=rewards,
-            success=self.success,
-            robot_joints=np.array([s.joints for s in states]),
-            fingers=np.array([s.fingers for s in states]),
-            object_poses=np.array([s.object_pose for s in states]),
-            door_angles=np.array([s.door_angle for s in states]),
-            shift=np.zeros(3),
-            software=software_id(),
-            human_s=human_s,
-            noise=noise,
-            bag=self._recorder.name,
-        )
+        about = {"source": source, "human_s": human_s, "noise": noise, "bag": self._recorder.name}
+        return demo_trajectory(self, self._observations, self._actions, rewards, self._states, **about)
 
     def close(self):
         """Leave the arm as it is and go."""
@@ -254,7 +229,11 @@ class ArmDemo:
         return self._node.get_clock().now().nanoseconds
 
     def _heard(self, message):
-        self._gate.offer(stamp_ns(message.header.stamp), message, self._now_ns())
+        stamp = stamp_ns(message.header.stamp)
+        self._fault = message.fault
+        if message.fault:
+            self._fault_ns = stamp
+        self._gate.offer(stamp, message, self._now_ns())
 
     def _require(self, name):
         if not self._services[name].wait_for_service(ANSWER_S):

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from casher_policy.software import software_id
 from casher_policy.task import task_named
-from casher_training.scenes import environment, place
-from casher_training.trajectory import Trajectory, action_set
-from casher_training.twin_version import place_hash
+from casher_training.demo_trajectory import demo_trajectory
+from casher_training.scenes import environment
 
 
 class DemoError(ValueError):
@@ -107,31 +105,8 @@ class SimulatedDemo:
 
     def trajectory(self, source, human_s=0.0, noise=0.0):
         """What happened since `start` -> Trajectory."""
-        kitchen, steps = place(self.scene.twin), self._env.preset.steps
-        states = self._states
-        return Trajectory(
-            task=self.task.name,
-            twin=kitchen.name,
-            twin_hash=place_hash(kitchen),
-            object=self.scene.object,
-            seed=self.seed,
-            preset=self.preset,
-            action_set=action_set(steps),
-            horizon=self.task.horizon,
-            source=source,
-            observations=np.array(self._observations),
-            actions=np.array(self._actions),
-            rewards=np.array(self._rewards),
-            success=self.success,
-            robot_joints=np.array([s.joints for s in states]),
-            fingers=np.array([s.fingers for s in states]),
-            object_poses=np.array([s.object_pose for s in states]),
-            door_angles=np.array([s.door_angle for s in states]),
-            shift=states[0].shift,
-            software=software_id(),
-            human_s=human_s,
-            noise=noise,
-        )
+        about = {"source": source, "human_s": human_s, "noise": noise}
+        return demo_trajectory(self, self._observations, self._actions, self._rewards, self._states, **about)
 
     def close(self):
         """Nothing has to be released."""
