@@ -99,6 +99,9 @@ def patience():
     """This machine may be busy with other things, and no person is near the arm."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demos_arm_node, "LATE_S", 300.0)
+        patch.setattr(demos_arm_node, "ANSWER_S", 60.0)
+        patch.setattr(demos_recorder_node, "CLOUD_S", 60.0)
+        patch.setattr(demos_recorder_node, "RECORDER_S", 120.0)
         yield
 
 
